@@ -1,0 +1,1 @@
+"""Is the verified Evidence good? It collects every finding and never stops at one."""

@@ -1,0 +1,76 @@
+"""Hash algorithms by their TCG number, and PCR values. It computes single digests and compares nothing."""
+
+import hashlib
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import NewType
+
+Digest = NewType("Digest", bytes)
+
+PCR_COUNT = 24
+"""PCRs of a PC Client TPM; TCG PC Client Platform TPM Profile 1.05, 4.6."""
+
+
+class HashAlg(IntEnum):
+    """TPM_ALG_ID of the hash algorithms Bartizan computes; TCG Algorithm Registry 1.34, table 3."""
+
+    SHA1 = 0x0004
+    SHA256 = 0x000B
+    SHA384 = 0x000C
+    SHA512 = 0x000D
+    SM3_256 = 0x0012
+    SHA3_256 = 0x0027
+    SHA3_384 = 0x0028
+    SHA3_512 = 0x0029
+
+    @property
+    def label(self) -> str:
+        """Its lower-case name as tools and the kernel write it: `sha256`."""
+        return self.name.lower()
+
+    @property
+    def size(self) -> int:
+        """Digest length in bytes."""
+        return SIZES[self]
+
+    def digest(self, data: bytes) -> bytes:
+        """H(data)."""
+        return hashlib.new(HASHLIB_NAMES[self], data, usedforsecurity=False).digest()
+
+    @classmethod
+    def from_label(cls, label: str) -> "HashAlg":
+        """The algorithm of this name.
+
+        Raises:
+            KeyError: no algorithm has that name.
+        """
+        return cls[label.upper()]
+
+
+SIZES: Mapping[int, int] = {
+    HashAlg.SHA1: 20,
+    HashAlg.SHA256: 32,
+    HashAlg.SHA384: 48,
+    HashAlg.SHA512: 64,
+    HashAlg.SM3_256: 32,
+    HashAlg.SHA3_256: 32,
+    HashAlg.SHA3_384: 48,
+    HashAlg.SHA3_512: 64,
+}
+
+HASHLIB_NAMES: Mapping[HashAlg, str] = {
+    HashAlg.SHA1: "sha1",
+    HashAlg.SHA256: "sha256",
+    HashAlg.SHA384: "sha384",
+    HashAlg.SHA512: "sha512",
+    HashAlg.SM3_256: "sm3",
+    HashAlg.SHA3_256: "sha3_256",
+    HashAlg.SHA3_384: "sha3_384",
+    HashAlg.SHA3_512: "sha3_512",
+}
+
+PcrValues = Mapping[int, bytes]
+"""PCR index to value, one bank."""
+
+PcrBanks = Mapping[HashAlg, PcrValues]
+"""Bank to its PCR values."""

@@ -1,0 +1,1 @@
+"""Reference Values: import, propose, compare. Nothing here judges a machine."""
