@@ -105,6 +105,10 @@ class Reader:
         """All bytes that are left."""
         return self.take(self._end - self.offset, "rest")
 
+    def peek(self, size: int) -> bytes:
+        """Up to `size` bytes ahead, without moving on."""
+        return self._data[self.offset : min(self.offset + size, self._end)]
+
     def peek_rest(self) -> bytes:
         """All bytes that are left, without moving on."""
         return self._data[self.offset : self._end]

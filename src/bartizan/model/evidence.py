@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from bartizan.model.boot_facts import BootFacts
 from bartizan.model.boot_log import BootLog, Event
 from bartizan.model.certificate import Certificate, RootKind, TrustAnchors
 from bartizan.model.digest import HashAlg, PcrBanks
@@ -25,13 +26,15 @@ class Challenge:
     """What the Verifier asked for.
 
     extra_data: the value that must come back; selection: bank to PCRs; pinned: the bank that decides;
-    recorded: the evidence was read from files, so that neither request nor freshness can be shown.
+    recorded: the evidence was read from files, so that neither request nor freshness can be shown; binds_posture:
+    the extra data covers the posture bytes that came with the evidence.
     """
 
     extra_data: bytes | None
     selection: Mapping[int, frozenset[int]]
     pinned: HashAlg
     recorded: bool
+    binds_posture: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,8 @@ class PcrExplanation:
 class VerifiedBoot:
     """A boot log held against quoted PCRs.
 
-    events: those of PCRs which the pinned bank explains; everything else in the log is hearsay and left out.
+    events: those of PCRs which the pinned bank explains; everything else in the log is hearsay and left out;
+    facts: what these events prove.
     launched: a dynamic launch happened (PCR 17 is not at its reset value).
     """
 
@@ -118,6 +122,7 @@ class VerifiedBoot:
     launch_log: BootLog | None
     explanations: tuple[PcrExplanation, ...]
     events: tuple[Event, ...]
+    facts: BootFacts
     launched: bool
     findings: tuple[Finding, ...]
 
@@ -151,4 +156,4 @@ class VerifiedEvidence:
     boot: VerifiedBoot
     ima: VerifiedIma | None
     posture: bytes | None
-    recorded: bool
+    posture_bound: bool

@@ -27,15 +27,17 @@ class ImaEntry:
     """One list entry.
 
     `reported_template_digest`: the list's own column; `template_data`: the bytes that the kernel hashed, None where
-    the ascii form does not hold them all; `digest_alg` is the label in the file digest, `sha1` where there is none;
-    `path` is the file name's exact bytes without its terminator.
+    the ascii form does not hold them all; `digest_alg` is the label in the file digest, `sha1` where there is none,
+    `verity:sha256` and the like where the digest is fs-verity's and not that of the file's bytes, empty for a template
+    that is not known; `path` is the file name's exact bytes without its terminator; `signature` is the field `sig` or
+    `evmsig`, `payload` the field `buf` or `modsig`.
     """
 
     index: int
     pcr: int
     reported_template_digest: bytes
     template: str
-    template_data: bytes
+    template_data: bytes | None
     digest_alg: str
     digest: bytes
     path: bytes

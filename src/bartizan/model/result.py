@@ -75,7 +75,10 @@ NOWHERE = Pointer()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check's outcome; `id` names the check in `data/checks`, `why` is one sentence for people."""
+    """One check's outcome; `id` names the check in `data/checks`, `why` is one sentence for people.
+
+    waiver: the reason of the named exception that lowered it, if one did.
+    """
 
     id: str
     claim: Claim
@@ -83,6 +86,12 @@ class Finding:
     why: str
     anchor: Anchor
     at: Pointer = NOWHERE
+    waiver: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """It keeps nothing from holding: affirming, or lowered by a named exception."""
+        return self.tier is Tier.AFFIRMING or bool(self.waiver)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

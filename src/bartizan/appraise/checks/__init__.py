@@ -1,1 +1,1 @@
-"""One function per check, paired by id with the descriptions in `data/checks`."""
+"""One function per check or family of checks, paired by id with the descriptions in `data/checks`."""

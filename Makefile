@@ -1,0 +1,51 @@
+# `make demo` and `make test` do all set-up by themselves on Debian 12+ or Ubuntu with Python 3.11+.
+# PYTHON=… chooses the interpreter; ARGS=… is handed to the tool behind a target.
+
+SHELL := bash
+export PYTHON
+unexport PYTHONPATH PYTHONHOME
+BIN := .venv/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fuzz bench docs lock
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1	/' | expand -t 14
+
+setup: ## Make .venv with the locked packages and Bartizan
+	@scripts/apt-packages test
+	@scripts/venv
+
+demo: ## The main job, live, on emulated TPMs; no network
+	@scripts/apt-packages demo
+	@scripts/venv
+	@$(BIN)/bartizan demo $(ARGS)
+
+test: setup ## All tests
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+check: setup ## What a change must pass: format, lint, types, layers, docs, tests with branch coverage
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=json:.coverage.json --cov-report= $(ARGS)
+	$(BIN)/python scripts/check_coverage.py .coverage.json
+
+fuzz: ## Fuzz each decoder: SECONDS=60 each, TARGET=name for one
+	@scripts/apt-packages fuzz
+	@scripts/venv requirements/fuzz.txt
+	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),60) $(TARGET) $(ARGS)
+
+bench: ## CPU time against a C floor (and Keylime, when BARTIZAN_KEYLIME_PYTHON names a Python that has it)
+	@scripts/apt-packages bench
+	@scripts/venv
+	$(BIN)/python -m bench.run $(ARGS)
+
+docs: setup ## Write the generated pages of docs/reference anew
+	$(BIN)/python scripts/generate_docs.py
+
+lock: ## Compile requirements/*.txt from pyproject.toml
+	@scripts/lock

@@ -1,0 +1,113 @@
+"""What is measured of Bartizan: each part is the product's own functions, all checks on, from bytes to verdict.
+
+`python -m bench.parts NAME FOLDER` measures one in this process and prints JSON.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from bartizan.formats.ima import decode_ima
+from bartizan.formats.tcg_log import decode_boot_log
+from bartizan.formats.tpm2 import decode_attest, decode_public, decode_signature
+from bartizan.model.digest import PCR_COUNT, HashAlg
+from bartizan.model.evidence import Challenge, ReportedQuote
+from bartizan.model.ima import IMA_PCR
+from bartizan.verify.boot import reset_values, verify_boot
+from bartizan.verify.ima import verify_ima
+from bartizan.verify.quote import verify_quote
+from bartizan.verify.replay import replay
+from bench.lists import BOOT_PCRS, SIZES
+from bench.measure import measure
+
+BANK = HashAlg.SHA256
+Work = Callable[[], str]
+
+
+def quote(folder: Path) -> Work:
+    """Decode a quote, its signature and its key, and verify it."""
+    raw = {name: (folder / name).read_bytes() for name in ("quote.attest", "quote.sig", "ak.pub", "nonce.bin")}
+    values = (folder / "pcrs.bin").read_bytes()
+    pcrs = {BANK: {index: values[index * BANK.size :][: BANK.size] for index in range(PCR_COUNT)}}
+    challenge = Challenge(
+        extra_data=raw["nonce.bin"],
+        selection={BANK: frozenset(range(PCR_COUNT))},
+        pinned=BANK,
+        recorded=False,
+    )
+
+    def work() -> str:
+        reported = ReportedQuote(
+            attest=decode_attest(raw["quote.attest"]), signature=decode_signature(raw["quote.sig"])
+        )
+        proved = verify_quote(reported, ak=decode_public(raw["ak.pub"]), untrusted_pcrs=pcrs, challenge=challenge)
+        return BANK.digest(b"".join(proved.pcrs[BANK].values())).hex()
+
+    return work
+
+
+def boot_log(folder: Path) -> Work:
+    """Decode a boot log, replay it, hold it against PCR values and judge its inner consistency."""
+    raw = (folder / "boot.bin").read_bytes()
+    expected = replay(decode_boot_log(raw), BANK)
+    values = {pcr: expected.get(pcr, reset_values(pcr, BANK, launched=False)[0]) for pcr in range(PCR_COUNT)}
+    checked = BANK.digest(b"".join(expected.get(pcr, bytes(BANK.size)) for pcr in range(PCR_COUNT))).hex()
+
+    def work() -> str:
+        boot = verify_boot(decode_boot_log(raw), {BANK: values}, pinned=BANK)
+        return checked if all(part.explained for part in boot.explanations) else "not explained"
+
+    return work
+
+
+def ima_list(folder: Path, form: str) -> Work:
+    """Decode an IMA list, replay it, hold it against PCR 10 and boot_aggregate, and check its own column."""
+    raw = (folder / form).read_bytes()
+    pcr10 = bytes.fromhex((folder / "pcr10").read_text(encoding="ascii"))
+    pcrs = {BANK: {**dict(enumerate(BOOT_PCRS)), IMA_PCR: pcr10}}
+
+    def work() -> str:
+        decoded = decode_ima(raw)
+        proved = verify_ima(decoded, pcrs, pinned=BANK)
+        whole = proved.matched == len(decoded.entries) and proved.aggregate_matches
+        return pcr10.hex() if whole else "not replayed"
+
+    return work
+
+
+PARTS: dict[str, Callable[[Path], Work]] = {
+    "quote-rsa2048": quote,
+    "quote-p256": quote,
+    "boot-log": boot_log,
+    **{f"ima-binary-{size}": partial(ima_list, form="binary") for size in SIZES},
+    **{f"ima-ascii-{size}": partial(ima_list, form="ascii") for size in SIZES},
+}
+
+
+def forgetting(work: Work) -> Work:
+    """The same work with every cache of Bartizan's own emptied before it, as for evidence never seen."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("bartizan")]
+    caches = {
+        id(found): found for module in modules for found in vars(module).values() if hasattr(found, "cache_clear")
+    }
+    if not caches:
+        return work
+
+    def cold() -> str:
+        for cache in caches.values():
+            cache.cache_clear()
+        return work()
+
+    return cold
+
+
+def main() -> None:
+    name, folder = sys.argv[1:]
+    work = PARTS[name](Path(folder))
+    print(json.dumps(measure(forgetting(work))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Writes the reference pages that follow from data: docs/reference/checks.md. `--check` only compares."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels
+from bartizan.model.policy import Check, Level
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "src" / "bartizan" / "data"
+REFERENCE = ROOT / "docs" / "reference"
+
+CHECKS_OPENING = """\
+# Checks
+
+Every finding names one of these. Written by `make docs` from `src/bartizan/data/checks/`; do not edit it here.
+
+*Anchor* says what vouches for the finding: `tpm` (a PCR in a verified quote), `signed` (a certificate), `agent` (the
+node's own word). *Level* names the rungs of the ladder that need the check.
+"""
+
+
+def needed_for(check: str, levels: tuple[Level, ...]) -> str:
+    """The rungs that look at a check."""
+    rungs = []
+    for level in levels:
+        options = (name for option in level.any_of for name in option)
+        if check in {*level.affirming, *level.warning, *level.breaks, *options}:
+            rungs.append(f"{level.number} ({level.name})")
+    return ", ".join(rungs) or "none"
+
+
+def section(check: Check, levels: tuple[Level, ...]) -> Iterator[str]:
+    """One check's lines."""
+    yield f"\n### `{check.id}`\n"
+    yield f"{check.title}\n"
+    yield f"Claim `{check.claim}`, anchor `{check.anchor}`, level {needed_for(check.id, levels)}.\n"
+    yield f"- **Why:** {check.why}"
+    yield f"- **Impact:** {check.impact}"
+    yield f"- **Fix:** {check.fix}"
+    if check.references:
+        yield f"- **References:** {'; '.join(check.references)}"
+
+
+def checks_page(texts: dict[str, str], catalogue: Catalogue, levels: tuple[Level, ...]) -> str:
+    """The page of all checks, by family."""
+    lines = [CHECKS_OPENING.rstrip()]
+    for source in sorted(texts):
+        lines.append(f"\n## {Path(source).stem.replace('_', ' ').capitalize()}")
+        for check in load_checks({source: texts[source]}):
+            lines += section(catalogue[check], levels)
+    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page with the text that it ought to have."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (DATA / "checks").glob("*.toml")}
+    catalogue = load_checks(texts)
+    ladder = (DATA / "policies" / "levels.toml").read_text(encoding="utf-8")
+    levels = load_levels(ladder, catalogue, source="levels.toml")
+    return {REFERENCE / "checks.md": checks_page(texts, catalogue, levels)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is out of date")
+    compare_only = parser.parse_args().check
+    stale = [path for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} is out of date: run make docs" if compare_only else f"writing {path}")
+        if not compare_only:
+            path.write_text(pages()[path], encoding="utf-8")
+    return 1 if stale and compare_only else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""What ships with the package: check descriptions, levels, the default policy. Read once per process."""
+
+from functools import cache
+from importlib.resources import files
+
+from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels, load_policy
+from bartizan.model.policy import Level, Policy
+
+
+@cache
+def catalogue() -> Catalogue:
+    """All check descriptions by id."""
+    folder = files("bartizan.data").joinpath("checks")
+    return load_checks({f.name: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".toml")})
+
+
+@cache
+def levels() -> tuple[Level, ...]:
+    """The ladder."""
+    text = files("bartizan.data").joinpath("policies", "levels.toml").read_text("utf-8")
+    return load_levels(text, catalogue(), source="levels.toml")
+
+
+@cache
+def default_policy() -> Policy:
+    """The policy in force when none is given."""
+    text = files("bartizan.data").joinpath("policies", "default.toml").read_text("utf-8")
+    return load_policy(text, catalogue(), source="default.toml")

@@ -1,0 +1,52 @@
+"""The platform: who measures the first code, DMA protection as firmware reports it, and the posture's binding."""
+
+from collections.abc import Iterator
+
+from bartizan.appraise.context import Context
+from bartizan.model.result import Finding, Pointer, Tier
+
+ACM_LOCALITY = 3
+H_CRTM_LOCALITY = 4
+
+
+def first_step(context: Context) -> Iterator[Finding]:
+    """platform.first-step: whether hardware measured the first code (PFP 1.06, 3.3.2), or nobody did."""
+    boot = context.evidence.boot
+    facts = boot.facts
+    if boot.log is None or not boot.explains(0, context.bank):
+        why = "who measured the first code is not known: PCR 0 is not explained"
+        yield context.say("platform.first-step", Tier.NONE, why, Pointer(pcr=0))
+        return
+    said = "; ".join(dict.fromkeys(facts.first_step))
+    if facts.startup_locality == H_CRTM_LOCALITY:
+        why = "a hardware CRTM measured the first code before the TPM was started (PCR 0 starts at locality 4)"
+        yield context.say("platform.first-step", Tier.AFFIRMING, why, Pointer(pcr=0))
+    elif facts.startup_locality == ACM_LOCALITY:
+        why = "an authenticated code module started the TPM and measured the first code (PCR 0 starts at locality 3)"
+        yield context.say("platform.first-step", Tier.AFFIRMING, f"{why}{': ' + said if said else ''}", Pointer(pcr=0))
+    elif said:
+        why = f"the log says that hardware measured the first code ({said}), but PCR 0 started at locality 0, as for software"
+        yield context.say("platform.first-step", Tier.WARNING, why, Pointer(pcr=0))
+    else:
+        why = "nobody measures the first step here: the firmware's first code vouches for itself"
+        yield context.say("platform.first-step", Tier.WARNING, why, Pointer(pcr=0))
+
+
+def dma_protection(context: Context) -> Iterator[Finding]:
+    """platform.dma-protection: firmware measures it when it leaves memory open to devices (PFP 1.06, 3.3.4.8)."""
+    for event, text in context.evidence.boot.facts.actions:
+        if text == "DMA Protection Disabled":
+            why = "the firmware started without DMA protection: a device could change what was measured"
+            yield context.say("platform.dma-protection", Tier.WARNING, why, Pointer(pcr=7, event=event))
+        elif text == "UEFI Debug Mode":
+            why = "the firmware ran in debug mode"
+            yield context.say("platform.dma-protection", Tier.WARNING, why, Pointer(pcr=7, event=event))
+
+
+def posture_binding(context: Context) -> Iterator[Finding]:
+    """posture.binding: whether the quote covers the posture; recorded evidence with a raw nonce cannot show it."""
+    if context.evidence.posture_bound:
+        yield context.say("posture.binding", Tier.AFFIRMING, "the quote covers the posture that came with it")
+    elif context.evidence.posture is not None:
+        why = "the posture is not bound to the quote (raw nonce), so that nothing above level 4 can rest on it"
+        yield context.say("posture.binding", Tier.WARNING, why)

@@ -1,0 +1,129 @@
+"""Is every part of the boot known: by Reference Value, or for a new kernel by its signer?
+
+Each event of an explained PCR must be a known one; a separator says nothing and needs none. GRUB's commands are known
+by digest too, and the file they come from is measured in PCR 9, so their order needs no rule of its own.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bartizan.appraise.checks.signer import SignerRule
+from bartizan.appraise.context import Context, ReferenceIndex
+from bartizan.formats.event_data import decode_event_data
+from bartizan.formats.event_text import describe
+from bartizan.formats.inert import inert
+from bartizan.model.boot_log import Event, EventType
+from bartizan.model.digest import HashAlg
+from bartizan.model.result import Finding, Pointer, Tier
+
+SEPARATORS = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
+LAUNCH_PCRS = (17, 18, 19)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of the boot: its check, its name for people, its PCRs, and whether it must have been measured at all."""
+
+    check: str
+    name: str
+    pcrs: tuple[int, ...]
+
+
+PARTS = (
+    Part(check="recognised.firmware", name="firmware", pcrs=(0,)),
+    Part(check="recognised.firmware-settings", name="firmware setting", pcrs=(1,)),
+    Part(check="recognised.option-rom", name="option ROM", pcrs=(2,)),
+    Part(check="recognised.loader", name="loader or kernel", pcrs=(4,)),
+    Part(check="recognised.other-settings", name="boot setting", pcrs=(3, 5, 6)),
+    Part(check="recognised.secure-boot", name="Secure Boot variable or authority", pcrs=(7,)),
+    Part(check="recognised.command-line", name="command line", pcrs=(8, 12)),
+    Part(check="recognised.boot-files", name="boot file", pcrs=(9, 11, 13)),
+    Part(check="recognised.owner-keys", name="machine owner key", pcrs=(14,)),
+)
+
+
+def parts(context: Context) -> Iterator[Finding]:
+    """recognised.*: each part of a static boot held against the Reference Values."""
+    if context.evidence.boot.log is None:
+        return
+    signer = SignerRule.of(context)
+    for part in PARTS:
+        yield from _part(context, part, signer)
+
+
+def _part(context: Context, part: Part, signer: SignerRule) -> Iterator[Finding]:
+    boot, reference = context.evidence.boot, context.reference
+    unexplained = [pcr for pcr in part.pcrs if not boot.explains(pcr, context.bank)]
+    if unexplained:
+        why = f"nothing can be recognised in a PCR that the log does not explain ({part.name})"
+        yield context.say(part.check, Tier.NONE, why, Pointer(pcr=unexplained[0]))
+        return
+    if reference is None:
+        why = f"no Reference Values were given to recognise a {part.name}"
+        yield context.say(part.check, Tier.NONE, why, Pointer(pcr=part.pcrs[0]))
+        return
+    faults = [finding for pcr in part.pcrs for finding in _pcr(context, part, reference, pcr=pcr, signer=signer)]
+    yield from faults
+    if all(finding.tier is Tier.AFFIRMING for finding in faults):
+        count = sum(len(context.measured(pcr)) for pcr in part.pcrs)
+        why = f"every {part.name} is recognised ({count} events)"
+        yield context.say(part.check, Tier.AFFIRMING, why, Pointer(pcr=part.pcrs[0]))
+
+
+def _pcr(
+    context: Context, part: Part, reference: ReferenceIndex, *, pcr: int, signer: SignerRule
+) -> Iterator[Finding]:
+    events = [event for event in context.measured(pcr) if not is_separator(event, context.bank)]
+    expected = reference.by_pcr.get(pcr, ())
+    if expected and not events:
+        why = f"PCR {pcr} holds nothing, where the Reference Values have {len(expected)} measurements"
+        yield context.say(part.check, Tier.WARNING, why, Pointer(pcr=pcr))
+    for event in events:
+        if reference.knows(event):
+            continue
+        accepted = signer.accepts(event)
+        if accepted is not None:
+            yield context.say(part.check, Tier.AFFIRMING, accepted, context.at(event))
+            continue
+        why = f"{part.name} not recognised: {_difference(context, event, expected)}"
+        yield context.say(part.check, Tier.WARNING, why, context.at(event))
+
+
+def is_separator(event: Event, bank: HashAlg) -> bool:
+    """It is a proper separator: it closes a PCR and says nothing else."""
+    digest = event.digests.get(bank)
+    return event.reported_type == EventType.SEPARATOR and any(digest == bank.digest(data) for data in SEPARATORS)
+
+
+def _difference(context: Context, event: Event, expected: Sequence[object]) -> str:
+    """What an event is, and for a text which words were added or left out against the nearest known one."""
+    text = next((t for t in context.evidence.boot.facts.texts if t.event == event.index and t.pcr == event.pcr), None)
+    reference = context.reference
+    if text is None or reference is None:
+        return describe(decode_event_data(event))
+    prefix = f"{text.kind}: "
+    known = [e.label.removeprefix(prefix) for e in reference.by_pcr.get(event.pcr, ()) if e.label.startswith(prefix)]
+    words = text.text.split()
+    nearest = min(known, key=lambda line: len(set(line.split()) ^ set(words)), default=None)
+    shown = inert(prefix + text.text)
+    if nearest is None or not set(nearest.split()) & set(words):
+        return shown
+    added = [word for word in words if word not in nearest.split()]
+    removed = [word for word in nearest.split() if word not in words]
+    said = [f"{' '.join(added)} added"] if added else []
+    said += [f"{' '.join(removed)} missing"] if removed else []
+    return f"{inert(', '.join(said) or 'the same words in another order')} ({inert(text.kind)})"
+
+
+def launch(context: Context) -> Iterator[Finding]:
+    """recognised.launch: a dynamic launch's measurements held against the Reference Values."""
+    boot, reference = context.evidence.boot, context.reference
+    if not boot.launched or not all(boot.explains(pcr, context.bank) for pcr in LAUNCH_PCRS):
+        return
+    unknown = [e for pcr in LAUNCH_PCRS for e in context.measured(pcr) if reference is None or not reference.knows(e)]
+    if unknown:
+        why = f"the dynamic launch is explained, but its values are in no Reference Value ({len(unknown)} measurements)"
+        for pcr in sorted({event.pcr for event in unknown}):
+            yield context.say("recognised.launch", Tier.WARNING, why, Pointer(pcr=pcr))
+    else:
+        yield context.say("recognised.launch", Tier.AFFIRMING, "the dynamic launch measured only known values")

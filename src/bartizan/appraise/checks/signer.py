@@ -1,0 +1,96 @@
+"""Acceptance of a new kernel by its signer: an explicit line of the policy, and only where Secure Boot enforced it.
+
+A recognised shim lets nothing run that no authority vouches for, and each authority it used is measured in PCR 7. So an
+unknown image that runs after a recognised loader was signed by one of these; if the policy accepts every one of them
+(or it is a Reference Value), the image is accepted. The log's order within one PCR is proved, labels are not.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bartizan.appraise.context import Context, ReferenceIndex
+from bartizan.model.boot_log import Event, EventType
+
+KERNEL_COMMANDS = ("linux ", "linuxefi ", "linux16 ")
+INITRD_COMMANDS = ("initrd ", "initrdefi ", "initrd16 ")
+RECOGNISED_BEFORE = 2
+"""Images that must be recognised first: the shim, and the loader that asks it to verify the kernel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerRule:
+    """Which events of this boot the policy's signers vouch for, and the names of those signers."""
+
+    images: frozenset[int]
+    kernel_file: int | None
+    names: str
+
+    @classmethod
+    def of(cls, context: Context) -> "SignerRule":
+        """The rule for one boot; it accepts nothing unless every authority used is an accepted one."""
+        names = _accepted_names(context)
+        if not names or context.reference is None:
+            return cls(images=frozenset(), kernel_file=None, names="")
+        images = _later_images(context.measured(4), context.reference)
+        return cls(images=images, kernel_file=_kernel_file(context) if images else None, names=names)
+
+    def accepts(self, event: Event) -> str | None:
+        """The sentence that says why this event is accepted, or None."""
+        if event.pcr == 4 and event.index in self.images:  # noqa: PLR2004  PFP 1.06, 3.3.4.5: images are in PCR 4
+            return (
+                f"a kernel that is no Reference Value, accepted by signer: Secure Boot was on, the loaders before it are"
+                f" recognised, and only accepted authorities let code run ({self.names})"
+            )
+        if event.index == self.kernel_file and event.pcr == 9:  # noqa: PLR2004  GRUB measures files into PCR 9
+            return f"the file of the kernel that was accepted by signer ({self.names})"
+        return None
+
+
+def _accepted_names(context: Context) -> str:
+    """The accepted signers that were used, or nothing when one authority is neither accepted nor a Reference Value."""
+    facts, reference = context.evidence.boot.facts, context.reference
+    if facts.secure_boot is not True or not context.policy.signers or reference is None:
+        return ""
+    by_fingerprint = {signer.fingerprint: signer.name for signer in context.policy.signers}
+    policy_events = {event.index: event for event in context.measured(7)}
+    used: list[str] = []
+    for authority in facts.authorities:
+        if authority.fingerprint in by_fingerprint:
+            used.append(by_fingerprint[authority.fingerprint])
+        elif not reference.knows(policy_events[authority.event]):
+            return ""
+    return ", ".join(dict.fromkeys(used))
+
+
+def _later_images(events: Iterable[Event], reference: ReferenceIndex) -> frozenset[int]:
+    """Images after at least two recognised ones, with nothing unrecognised in between."""
+    images = [event for event in events if event.reported_type == EventType.EFI_BOOT_SERVICES_APPLICATION]
+    recognised = 0
+    for image in images:
+        if not reference.knows(image):
+            break
+        recognised += 1
+    if recognised < RECOGNISED_BEFORE:
+        return frozenset()
+    return frozenset(image.index for image in images[recognised:])
+
+
+def _kernel_file(context: Context) -> int | None:
+    """The PCR 9 event of the kernel's file: its place is told by GRUB's measured commands, not by its label alone.
+
+    The last files of PCR 9 must be those that the measured linux and initrd commands name, in that order.
+    """
+    commands = [text.text for text in context.evidence.boot.facts.texts if text.kind == "grub_cmd"]
+    loads = [c for c in commands if c.startswith(KERNEL_COMMANDS + INITRD_COMMANDS)]
+    paths = [path for command in loads for path in _paths(command)]
+    files = context.measured(9)[-len(paths) :] if paths else ()
+    kernels = [command for command in loads if command.startswith(KERNEL_COMMANDS)]
+    if len(kernels) != 1 or not loads[0].startswith(KERNEL_COMMANDS) or len(files) != len(paths):
+        return None
+    labels = [file.data.rstrip(b"\0").decode("utf-8", "surrogateescape") for file in files]
+    return files[0].index if labels == paths else None
+
+
+def _paths(command: str) -> list[str]:
+    words = command.split()[1:]
+    return words[:1] if command.startswith(KERNEL_COMMANDS) else words

@@ -1,0 +1,183 @@
+"""Boot logs: SHA-1 and crypto-agile, CCEL, TXT. The container only; what is inside an event is decoded elsewhere.
+
+TCG PC Client Platform Firmware Profile 1.06, 10.2; TXT event types from Intel's TXT software development guide, H.
+Nothing is believed: a type is a label, a digest is a claim, both wait for replay against a quoted PCR.
+"""
+
+from struct import Struct
+
+from bartizan.errors import DecodeError
+from bartizan.formats.reader import LittleReader
+from bartizan.model.boot_log import NO_PCR, BootLog, Event, EventType, LogFormat
+from bartizan.model.digest import PCR_COUNT, SIZES, HashAlg
+
+MAX_LOG = 16 * 1024 * 1024
+"""Bytes of a log; the largest real one seen is 1 MiB with padding."""
+MAX_EVENTS = 65_536
+"""Events of a log; the largest real ones have some hundreds."""
+MAX_EVENT_DATA = 4 * 1024 * 1024
+"""Bytes of one event's data; a whole dbx (about 25 KB) is the largest seen."""
+MAX_ALGORITHMS = 8
+"""Banks in a Spec ID header; TPM libraries hold at most 7."""
+MAX_UNKNOWN_DIGEST = 128
+"""Bytes of a digest in an algorithm that we do not compute: the header's word is taken up to here."""
+SPEC_ID = b"Spec ID Event03\0"
+SHA1_HEADER = Struct("<II20sI")
+AGILE_HEADER = Struct("<III")
+PAIR = Struct("<HH")
+PADDINGS = (b"\x00", b"\xff")
+
+
+def decode_boot_log(raw: bytes) -> BootLog:
+    """A boot log of any kind; crypto-agile when it opens with a Spec ID event, else SHA-1 format.
+
+    Padding of one repeated byte (00 or ff) after the last event is accepted and counted.
+
+    Raises:
+        DecodeError: an index, count or length that the format does not allow, or a log that is cut short.
+    """
+    if not raw:
+        raise DecodeError("boot log", 0, "the log is empty")
+    if len(raw) > MAX_LOG:
+        raise DecodeError("boot log", 0, f"{len(raw)} bytes are over the limit of {MAX_LOG}")
+    end = len(raw)
+    reader = LittleReader(raw)
+    first = _sha1_event(reader, 0)
+    if first.reported_type == EventType.NO_ACTION and first.data.startswith(SPEC_ID):
+        return _agile_log(reader, first, end)
+    return _sha1_log(raw, end)
+
+
+def _padding(raw: bytes, offset: int, end: int) -> int:
+    """How many bytes from offset on are one repeated padding byte up to the end, else 0."""
+    tail = raw[offset:end]
+    return len(tail) if any(not tail.strip(byte) for byte in PADDINGS) else 0
+
+
+def _checked_pcr(pcr: int, kind: int, offset: int) -> int:
+    if pcr < PCR_COUNT or (pcr == NO_PCR and kind == EventType.NO_ACTION):
+        return pcr
+    why = f"0 to {PCR_COUNT - 1} expected, found {pcr} (0x{pcr:x}) on an event of type 0x{kind:x}"
+    raise DecodeError("pcrIndex", offset, why)
+
+
+def _sha1_event(reader: LittleReader, index: int) -> Event:
+    offset = reader.offset
+    pcr, kind, digest, size = reader.unpack(SHA1_HEADER, "TCG_PCClientPCREvent")
+    _checked_pcr(pcr, kind, offset)
+    if size > MAX_EVENT_DATA:
+        raise DecodeError("eventDataSize", reader.offset - 4, f"{size} is over the limit of {MAX_EVENT_DATA}")
+    data = reader.take(size, "event")
+    return Event(
+        index=index, offset=offset, pcr=pcr, reported_type=kind, digests={HashAlg.SHA1: digest}, data=data
+    )
+
+
+def _sha1_log(raw: bytes, end: int) -> BootLog:
+    reader = LittleReader(raw, end=end)
+    events: list[Event] = []
+    padding = 0
+    while reader.remaining:
+        padding = _padding(raw, reader.offset, end) if events else 0
+        if padding:
+            break
+        events.append(_sha1_event(reader, _next_index(reader, len(events))))
+    return BootLog(
+        format=LogFormat.SHA1, algorithms=(HashAlg.SHA1,), events=tuple(events), padding=padding
+    )
+
+
+def _next_index(reader: LittleReader, count: int) -> int:
+    if count >= MAX_EVENTS:
+        raise reader.refuse("events", f"more than {MAX_EVENTS}")
+    return count
+
+
+def _spec_id(first: Event) -> dict[int, int]:
+    """Algorithm to digest size, in the header's order; PFP 1.06, 10.4.5.1."""
+    base = first.offset + SHA1_HEADER.size
+    reader = LittleReader(first.data, start=len(SPEC_ID))
+    reader.take(8, "Spec ID: platform class, version, uintn size")
+    count = reader.u32("numberOfAlgorithms")
+    if not 0 < count <= MAX_ALGORITHMS:
+        raise DecodeError("numberOfAlgorithms", base + reader.offset - 4, f"1 to {MAX_ALGORITHMS}, found {count}")
+    sizes: dict[int, int] = {}
+    for _ in range(count):
+        alg, size = reader.unpack(PAIR, "digestSizes")
+        at = base + reader.offset - PAIR.size
+        if alg in sizes:
+            raise DecodeError("digestSizes", at, f"algorithm 0x{alg:04x} is listed twice")
+        expected = SIZES.get(alg)
+        if size != expected and (expected is not None or not 0 < size <= MAX_UNKNOWN_DIGEST):
+            raise DecodeError("digestSizes", at, f"algorithm 0x{alg:04x}: {expected} bytes expected, found {size}")
+        sizes[alg] = size
+    reader.take(reader.u8("vendorInfoSize"), "vendorInfo")
+    reader.finish("Spec ID event")
+    return sizes
+
+
+def _agile_log(reader: LittleReader, first: Event, end: int) -> BootLog:
+    sizes = _spec_id(first)
+    layouts = {alg: Struct(f"<{size}s") for alg, size in sizes.items()}
+    events: list[Event] = []
+    padding = 0
+    while reader.remaining:
+        padding = _padding_at(reader, end)
+        if padding:
+            break
+        events.append(_agile_event(reader, _next_index(reader, len(events)), layouts))
+    measured = any(event.pcr in CC_REGISTERS for event in events) and is_ccel(sizes, events)
+    return BootLog(
+        format=LogFormat.CCEL if measured else _agile_kind(events),
+        algorithms=tuple(sizes),
+        events=tuple(events),
+        padding=padding,
+    )
+
+
+CC_REGISTERS = frozenset(range(1, 5))
+"""TDX: MR index 1–4 stand for RTMR 0–3 (0 is MRTD); UEFI 2.10, 38.2.2."""
+LAUNCH_PCRS = frozenset(range(17, 23))
+"""PCRs of a dynamic launch."""
+
+
+def is_ccel(sizes: dict[int, int], events: list[Event]) -> bool:
+    """A CCEL holds SHA-384 alone and no index above 4; a boot log of a TPM fills PCR 5 and 7 at least."""
+    return set(sizes) == {HashAlg.SHA384} and all(e.pcr in CC_REGISTERS or e.pcr in (0, NO_PCR) for e in events)
+
+
+def _agile_kind(events: list[Event]) -> LogFormat:
+    measured = {event.pcr for event in events if event.reported_type != EventType.NO_ACTION}
+    return LogFormat.TXT if measured and measured <= LAUNCH_PCRS else LogFormat.CRYPTO_AGILE
+
+
+def _padding_at(reader: LittleReader, end: int) -> int:
+    # A cheap look first: only an event header of one repeated byte can be padding.
+    head = reader.peek(8)
+    if head.strip(b"\x00") and head.strip(b"\xff"):
+        return 0
+    tail = reader.peek_rest()
+    return end - reader.offset if any(not tail.strip(byte) for byte in PADDINGS) else 0
+
+
+def _agile_event(reader: LittleReader, index: int, layouts: dict[int, Struct]) -> Event:
+    offset = reader.offset
+    pcr, kind, count = reader.unpack(AGILE_HEADER, "TCG_PCR_EVENT2")
+    if pcr >= PCR_COUNT:
+        _checked_pcr(pcr, kind, offset)
+    if count > len(layouts):
+        raise DecodeError("digests.count", offset + 8, f"{len(layouts)} banks declared, {count} digests found")
+    digests: dict[int, bytes] = {}
+    for _ in range(count):
+        alg = reader.u16("digest.algId")
+        layout = layouts.get(alg)
+        if layout is None or alg in digests:
+            why = "listed twice" if alg in digests else "not declared in the header"
+            raise DecodeError("digest.algId", reader.offset - 2, f"algorithm 0x{alg:04x} is {why}")
+        (digests[alg],) = reader.unpack(layout, "digest")
+    size = reader.u32("eventSize")
+    if size > MAX_EVENT_DATA:
+        raise DecodeError("eventSize", reader.offset - 4, f"{size} is over the limit of {MAX_EVENT_DATA}")
+    return Event(
+        index=index, offset=offset, pcr=pcr, reported_type=kind, digests=digests, data=reader.take(size, "event")
+    )

@@ -1,0 +1,57 @@
+"""What a boot log proves about a boot, once its PCRs are explained: each fact rests on a digest computed again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bartizan.model.boot_log import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """A Secure Boot authority that verified something in this boot.
+
+    vouched: the digest is the hash of the data, so that the data may be believed; fingerprint: SHA-256 of its
+    certificate, None for an authority that is a hash or whose data is not vouched for.
+    """
+
+    event: int
+    variable: str
+    vouched: bool
+    fingerprint: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredText:
+    """A text that a digest covers: a boot loader's command or the kernel's command line."""
+
+    event: int
+    pcr: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFacts:
+    """What explained events say.
+
+    secure_boot: the variable's value, None when no verified event holds it; dbx_images and dbx_certificates: SHA-256
+    of what the machine's own dbx revokes; sbat: component to generation from SbatLevel, None when not measured;
+    images: events that stand for an executed image; first_step: texts about who measured the first code.
+    """
+
+    secure_boot: bool | None
+    secure_boot_event: int | None
+    authorities: tuple[Authority, ...]
+    dbx_images: frozenset[bytes]
+    dbx_certificates: frozenset[bytes]
+    sbat: Mapping[str, int] | None
+    images: tuple[Event, ...]
+    texts: tuple[MeasuredText, ...]
+    actions: tuple[tuple[int, str], ...]
+    startup_locality: int
+    first_step: tuple[str, ...]
+
+    @property
+    def command_lines(self) -> tuple[MeasuredText, ...]:
+        """The kernel command lines, as measured."""
+        return tuple(text for text in self.texts if text.kind == "kernel_cmdline")

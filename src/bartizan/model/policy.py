@@ -1,0 +1,69 @@
+"""The appraisal policy: what an operator accepts, as data. Nothing here judges."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bartizan.model.result import Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedSigner:
+    """A Secure Boot authority whose new kernels are accepted: the SHA-256 fingerprint of its certificate."""
+
+    name: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A named exception: findings of this check (and PCR, if given) are lowered to a warning, with the reason shown."""
+
+    check: str
+    reason: str
+    pcr: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One appraisal policy; `sbat_minimum` is component to generation, `revoked` are Authenticode SHA-256 hashes."""
+
+    name: str
+    unknown_file: Tier
+    signers: tuple[AcceptedSigner, ...]
+    waivers: tuple[Waiver, ...]
+    revoked_images: frozenset[bytes]
+    revoked_certificates: frozenset[bytes]
+    sbat_minimum: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One rung's needs as data.
+
+    affirming: checks that must affirm; warning: checks for which a warning suffices; breaks: checks that may be absent
+    but must not say anything worse than affirming; any_of: alternatives, each a list of checks that must all affirm.
+    """
+
+    number: int
+    name: str
+    question: str
+    assessed: bool
+    affirming: tuple[str, ...] = ()
+    warning: tuple[str, ...] = ()
+    breaks: tuple[str, ...] = ()
+    any_of: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check's description: what the console, the docs and `explain` say about it."""
+
+    id: str
+    title: str
+    claim: str
+    anchor: str
+    why: str
+    impact: str
+    fix: str
+    references: tuple[str, ...]
+    refusal: Tier = Tier.CONTRAINDICATED

@@ -1,0 +1,158 @@
+"""Facts from explained events: Secure Boot, authorities, revocations, command lines. It judges nothing.
+
+An event's data is believed only where its digest is computed again from it (PFP 1.06, 10.4).
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from bartizan.errors import DecodeError
+from bartizan.formats.sbat import decode_sbat
+from bartizan.formats.signature_list import decode_authority, decode_signature_lists
+from bartizan.formats.uefi import decode_variable
+from bartizan.model.boot_facts import Authority, BootFacts, MeasuredText
+from bartizan.model.boot_log import BootLog, Event, EventType
+from bartizan.model.digest import HashAlg
+from bartizan.model.uefi import SignatureKind, Variable
+from bartizan.verify.replay import startup_locality
+
+IMAGE_TYPES = frozenset(
+    {
+        EventType.EFI_BOOT_SERVICES_APPLICATION,
+        EventType.EFI_BOOT_SERVICES_DRIVER,
+        EventType.EFI_RUNTIME_SERVICES_DRIVER,
+    }
+)
+COMMAND_LABELS = (b"kernel_cmdline: ", b"grub_cmd: ", b"module_cmdline: ", b"grub_kernel_cmdline: ")
+"""How GRUB labels what it measures into PCR 8; the digest covers the text behind the label."""
+UTF16_COMMAND_PCRS = frozenset({8, 12})
+"""Where systemd-boot and its stub measure the kernel command line, as UTF-16."""
+FIRST_STEP_TYPES = frozenset(
+    {EventType.S_CRTM_CONTENTS, EventType.EFI_HCRTM_EVENT, EventType.TXT_KM_HASH, EventType.TXT_BPM_HASH}
+)
+
+
+def extract_facts(log: BootLog | None, events: Iterable[Event], bank: HashAlg) -> BootFacts:
+    """What these explained events prove, seen through the pinned bank."""
+    proved = tuple(events)
+    policy = tuple(event for event in proved if event.pcr == 7)  # noqa: PLR2004  PCR 7 is its name
+    secure_boot = _secure_boot(policy, bank)
+    revoked = tuple(_dbx(policy, bank))
+    return BootFacts(
+        secure_boot=secure_boot[1] if secure_boot else None,
+        secure_boot_event=secure_boot[0] if secure_boot else None,
+        authorities=tuple(_authorities(policy, bank)),
+        dbx_images=frozenset(digest for kind, digest in revoked if kind is SignatureKind.SHA256),
+        dbx_certificates=frozenset(digest for kind, digest in revoked if kind is SignatureKind.X509),
+        sbat=_sbat(policy, bank),
+        images=tuple(event for event in proved if event.reported_type in IMAGE_TYPES),
+        texts=tuple(_texts(proved, bank)),
+        actions=tuple(_actions(proved, bank)),
+        startup_locality=startup_locality(log) if log is not None else 0,
+        first_step=tuple(_first_step(proved)),
+    )
+
+
+def _vouched(event: Event, bank: HashAlg) -> bool:
+    return event.digests.get(bank) == bank.digest(event.data)
+
+
+def _variable(event: Event) -> Variable | None:
+    try:
+        return decode_variable(event.data)
+    except DecodeError:
+        return None
+
+
+def _configured(events: Iterable[Event], bank: HashAlg, *, name: str) -> tuple[Event, Variable] | None:
+    for event in events:
+        if event.reported_type == EventType.EFI_VARIABLE_DRIVER_CONFIG and _vouched(event, bank):
+            variable = _variable(event)
+            if variable is not None and variable.name == name:
+                return event, variable
+    return None
+
+
+def _secure_boot(events: Iterable[Event], bank: HashAlg) -> tuple[int, bool] | None:
+    """The event and whether Secure Boot is on; an empty variable means that it is off; UEFI 2.10, 32.3."""
+    found = _configured(events, bank, name="SecureBoot")
+    if found is None or found[1].data not in (b"", b"\0", b"\1"):
+        return None
+    return found[0].index, found[1].data == b"\1"
+
+
+def _dbx(events: Iterable[Event], bank: HashAlg) -> Iterator[tuple[SignatureKind, bytes]]:
+    found = _configured(events, bank, name="dbx")
+    if found is None:
+        return
+    try:
+        lists = decode_signature_lists(found[1].data)
+    except DecodeError:
+        return
+    for some in lists:
+        for entry in some.entries:
+            if some.kind is SignatureKind.SHA256:
+                yield SignatureKind.SHA256, entry.data
+            elif some.kind is SignatureKind.X509:
+                yield SignatureKind.X509, hashlib.sha256(entry.data).digest()
+
+
+def _authorities(events: Iterable[Event], bank: HashAlg) -> Iterator[Authority]:
+    for event in events:
+        variable = _variable(event) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY else None
+        if variable is None or variable.name == "SbatLevel":
+            continue
+        vouched = _vouched(event, bank)
+        yield Authority(
+            event=event.index,
+            variable=variable.name,
+            vouched=vouched,
+            fingerprint=_fingerprint(variable.data) if vouched else None,
+        )
+
+
+def _fingerprint(data: bytes) -> bytes | None:
+    try:
+        authority = decode_authority(data)
+    except DecodeError:
+        return None
+    return hashlib.sha256(authority.data).digest() if authority.kind is SignatureKind.X509 else None
+
+
+def _sbat(events: Iterable[Event], bank: HashAlg) -> dict[str, int] | None:
+    for event in events:
+        variable = _variable(event) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY else None
+        if variable is None or variable.name != "SbatLevel" or not _vouched(event, bank):
+            continue
+        try:
+            return {entry.component: entry.generation for entry in decode_sbat(variable.data).entries}
+        except DecodeError:
+            return None
+    return None
+
+
+def _texts(events: Iterable[Event], bank: HashAlg) -> Iterator[MeasuredText]:
+    for event in events:
+        if event.reported_type != EventType.IPL:
+            continue
+        for label in COMMAND_LABELS:
+            body = event.data.removeprefix(label).rstrip(b"\0")
+            if event.data.startswith(label) and event.digests.get(bank) == bank.digest(body):
+                text = body.decode("utf-8", "surrogateescape")
+                kind = "kernel_cmdline" if label.endswith(b"kernel_cmdline: ") else label[:-2].decode()
+                yield MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=text)
+        if event.pcr in UTF16_COMMAND_PCRS and len(event.data) % 2 == 0 and _vouched(event, bank):
+            text = event.data.decode("utf-16-le", "surrogatepass").rstrip("\0")
+            yield MeasuredText(event=event.index, pcr=event.pcr, kind="kernel_cmdline", text=text)
+
+
+def _actions(events: Iterable[Event], bank: HashAlg) -> Iterator[tuple[int, str]]:
+    for event in events:
+        if event.reported_type == EventType.EFI_ACTION and _vouched(event, bank):
+            yield event.index, event.data.decode("ascii", "replace")
+
+
+def _first_step(events: Iterable[Event]) -> Iterator[str]:
+    for event in events:
+        if event.pcr == 0 and event.reported_type in FIRST_STEP_TYPES:
+            yield event.data.rstrip(b"\0").decode("ascii", "backslashreplace")

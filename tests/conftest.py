@@ -1,0 +1,20 @@
+"""Shuts the network for every test but those of `tests/integration`, which talk to emulated TPMs on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_socket import disable_socket, enable_socket
+
+INTEGRATION = Path(__file__).parent / "integration"
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Internet sockets raise; Unix sockets stay open, since worker processes talk over them."""
+    if request.path.is_relative_to(INTEGRATION):
+        yield
+        return
+    disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()
