@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz.targets import CRASHES, TARGETS, Target, crash_files, seed_files
+from fuzz.targets import CRASHES, TARGETS, starting_points
 
 RSS_LIMIT = 1024
 """MiB a target may hold. The interpreter with coverage and the largest input needs about 200."""
@@ -42,10 +42,9 @@ class Outcome:
     log: str
 
 
-def seed(folder: Path, files: list[Path]) -> int:
-    """Copies files into a corpus under names that cannot clash."""
-    for path in files:
-        raw = path.read_bytes()
+def seed(folder: Path, inputs: list[bytes]) -> int:
+    """Writes a corpus under names that cannot clash, and says how many inputs it has."""
+    for raw in inputs:
         (folder / hashlib.sha256(raw).hexdigest()).write_bytes(raw)
     return len(list(folder.iterdir()))
 
@@ -64,16 +63,16 @@ def last_number(pattern: str, log: str) -> int:
     return int(found[-1]) if found else 0
 
 
-def fuzz(name: str, target: Target, seconds: int) -> Outcome:
+def fuzz(name: str, seconds: int) -> Outcome:
     """One run of one target."""
     with tempfile.TemporaryDirectory(prefix="bartizan-fuzz-") as scratch:
         corpus, artifacts = Path(scratch, "corpus"), Path(scratch, "artifacts")
         corpus.mkdir()
         artifacts.mkdir()
-        seeds = seed(corpus, seed_files(target) + crash_files(name))
+        seeds = seed(corpus, starting_points(name))
         command = [
             *(sys.executable, "-m", "fuzz.one", name),
-            *(f"-max_total_time={seconds}", f"-timeout={ONE_INPUT}", f"-max_len={target.longest}"),
+            *(f"-max_total_time={seconds}", f"-timeout={ONE_INPUT}", f"-max_len={TARGETS[name].longest}"),
             *(f"-rss_limit_mb={RSS_LIMIT}", f"-malloc_limit_mb={RSS_LIMIT}", "-print_final_stats=1"),
             *(f"-artifact_prefix={artifacts}/", str(corpus)),
         ]
@@ -115,7 +114,7 @@ def main() -> int:
     names = asked.target or list(TARGETS)
     print(f"{len(names)} targets, {asked.seconds} s each")
     print(ROW.format("target", "executions", "per s", "edges", "peak RSS", "seeds", "crashes", "escaped"), flush=True)
-    good = [report(name, fuzz(name, TARGETS[name], asked.seconds)) for name in names]
+    good = [report(name, fuzz(name, asked.seconds)) for name in names]
     return 0 if all(good) else 1
 
 

@@ -1,11 +1,16 @@
-"""Writes the reference pages that follow from data: docs/reference/checks.md. `--check` only compares."""
+"""Writes the reference pages that follow from code and data: checks.md and cli.md. `--check` only compares."""
 
 import argparse
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels
+from bartizan.cli.main import app
 from bartizan.model.policy import Check, Level
 
 ROOT = Path(__file__).parents[1]
@@ -54,13 +59,70 @@ def checks_page(texts: dict[str, str], catalogue: Catalogue, levels: tuple[Level
     return "\n".join(lines) + "\n"
 
 
+CLI_OPENING = """\
+# Command line
+
+Written by `make docs` from the program itself; do not edit it here.
+
+| exit status | means |
+|---|---|
+| 0 | good |
+| 1 | judged bad |
+| 2 | refused: it cannot be decoded or used, or the command line is wrong |
+| 3 | a failure outside: network, TPM, an external program |
+
+With `--json` a command prints [one JSON document](json.md) on standard output and nothing else.
+"""
+
+
+def commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every command below a group with its full name, in the order in which help lists them."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}", command
+
+
+def spelled(parameter: Any) -> str:
+    """An argument or option as it is typed."""
+    if parameter.param_type_name == "argument":
+        return parameter.metavar or parameter.name.upper()
+    value = f" {parameter.metavar or 'VALUE'}" if not parameter.is_flag else ""
+    return f"{', '.join(parameter.opts)}{value}"
+
+
+def row(left: str, right: str) -> str:
+    """A table row; a bar inside would end its cell."""
+    cells = (text.replace("|", "\\|") for text in (f"`{left}`", right))
+    return f"| {' | '.join(cells)} |"
+
+
+def usage(name: str, command: Any) -> str:
+    """One line that shows all arguments and options."""
+    words = [spelled(p) if p.required else f"[{spelled(p)}]" for p in command.params if p.name != "help"]
+    return f"{name} {' '.join(words)}".rstrip()
+
+
+def cli_page() -> str:
+    """The page of all commands."""
+    lines = [CLI_OPENING.rstrip()]
+    for name, command in commands(typer.main.get_command(app), "bartizan"):
+        lines += [f"\n## `{name}`\n", inspect.cleandoc(command.help or ""), "", "```", usage(name, command), "```", ""]
+        lines += ["| argument | meaning |", "|---|---|"]
+        lines += [
+            row(spelled(parameter), parameter.help or "") for parameter in command.params if parameter.name != "help"
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """Every generated page with the text that it ought to have."""
     texts = {path.name: path.read_text(encoding="utf-8") for path in (DATA / "checks").glob("*.toml")}
     catalogue = load_checks(texts)
     ladder = (DATA / "policies" / "levels.toml").read_text(encoding="utf-8")
     levels = load_levels(ladder, catalogue, source="levels.toml")
-    return {REFERENCE / "checks.md": checks_page(texts, catalogue, levels)}
+    return {REFERENCE / "checks.md": checks_page(texts, catalogue, levels), REFERENCE / "cli.md": cli_page()}
 
 
 def main() -> int:

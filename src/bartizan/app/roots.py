@@ -33,13 +33,12 @@ def load_roots(folder: Path) -> TrustAnchors:
     for name, kind in KIND_FOLDERS.items():
         if (folder / name).is_dir():
             found += _read_folder(folder / name, kind)
-    roots = TrustAnchors(
-        anchors=tuple((kind, certificate) for kind, certificate in found if is_self_signed(certificate)),
-        intermediates=tuple(certificate for _, certificate in found if not is_self_signed(certificate)),
-    )
-    if not roots.anchors:
+    anchors = tuple((kind, certificate) for kind, certificate in found if is_self_signed(certificate))
+    if not anchors:
         raise ConfigError(f"{folder}: no self-signed CA certificate in it, so that no EK could be accepted")
-    return roots
+    trusted = {certificate.raw for _, certificate in anchors}
+    intermediates = tuple(certificate for _, certificate in found if certificate.raw not in trusted)
+    return TrustAnchors(anchors=anchors, intermediates=intermediates)
 
 
 def built_in_roots() -> TrustAnchors:

@@ -25,6 +25,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     platform.dma_protection,
     platform.posture_binding,
     recognised.parts,
+    recognised.boot_path,
     recognised.launch,
     ima.list_present,
     ima.coverage,

@@ -36,10 +36,17 @@ def _missing(level: Level, by_check: dict[str, list[Finding]]) -> tuple[str, ...
     missing = [check for check in level.affirming if not _affirms(by_check.get(check, []))]
     missing += [check for check in level.warning if not _at_least_warning(by_check.get(check, []))]
     missing += [check for check in level.breaks if not all(f.passes for f in by_check.get(check, []))]
-    if level.any_of:
-        options = [[c for c in option if not _affirms(by_check.get(c, []))] for option in level.any_of]
-        missing += min(options, key=len) if all(options) else []
+    missing += _nearest(level.any_of, by_check)
     return tuple(missing)
+
+
+def _nearest(alternatives: Sequence[Sequence[str]], by_check: dict[str, list[Finding]]) -> list[str]:
+    """What the alternative lacks that was looked at and lacks least; the first one where none was looked at."""
+    lacking = [[check for check in option if not _affirms(by_check.get(check, []))] for option in alternatives]
+    if not lacking or not all(lacking):
+        return []
+    seen = [lacks for option, lacks in zip(alternatives, lacking, strict=True) if all(c in by_check for c in option)]
+    return min(seen, key=len) if seen else lacking[0]
 
 
 def _affirms(findings: Sequence[Finding]) -> bool:

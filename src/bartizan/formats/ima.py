@@ -37,6 +37,7 @@ MAX_TEMPLATE_DATA = 1 << 20
 """Ours: as a single field's (MAX_BLOB)."""
 COLUMN_SIZES = (20, 32, 48, 64)
 """Sizes of SHA-1, SHA-256 and SM3, SHA-384, SHA-512."""
+PCR_SIZE = 4
 HEADS = {size: Struct(f"<I{size}sI") for size in COLUMN_SIZES}
 
 TEMPLATE_NAME = re.compile(rb"[!-~]+")
@@ -62,12 +63,23 @@ def decode_ima(raw: bytes) -> ImaList:
 def _decode_binary(raw: bytes) -> ImaList:
     """The reading with the smallest digest that fits; where none fits, the error of the one that came furthest."""
     errors: list[DecodeError] = []
-    for size, head in HEADS.items():
+    for size in [size for size in COLUMN_SIZES if _may_have(raw, size)] or COLUMN_SIZES[:1]:
         try:
-            return ImaList(form=ListForm.BINARY, digest_size=size, entries=_entries(raw, head))
+            return ImaList(form=ListForm.BINARY, digest_size=size, entries=_entries(raw, HEADS[size]))
         except DecodeError as error:
             errors.append(error)
     raise max(errors, key=lambda error: error.offset)
+
+
+def _may_have(raw: bytes, size: int) -> bool:
+    """With template digests of this size the first entry has a template's name where it belongs."""
+    reader = LittleReader(raw)
+    try:
+        reader.take(PCR_SIZE + size, "IMA entry")
+        name = reader.sized32("IMA template name", limit=MAX_TEMPLATE_NAME)
+    except DecodeError:
+        return False
+    return TEMPLATE_NAME.fullmatch(name) is not None
 
 
 def _entries(raw: bytes, head: Struct) -> tuple[ImaEntry, ...]:

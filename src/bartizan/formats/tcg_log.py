@@ -68,9 +68,7 @@ def _sha1_event(reader: LittleReader, index: int) -> Event:
     if size > MAX_EVENT_DATA:
         raise DecodeError("eventDataSize", reader.offset - 4, f"{size} is over the limit of {MAX_EVENT_DATA}")
     data = reader.take(size, "event")
-    return Event(
-        index=index, offset=offset, pcr=pcr, reported_type=kind, digests={HashAlg.SHA1: digest}, data=data
-    )
+    return Event(index=index, offset=offset, pcr=pcr, reported_type=kind, digests={HashAlg.SHA1: digest}, data=data)
 
 
 def _sha1_log(raw: bytes, end: int) -> BootLog:
@@ -82,9 +80,7 @@ def _sha1_log(raw: bytes, end: int) -> BootLog:
         if padding:
             break
         events.append(_sha1_event(reader, _next_index(reader, len(events))))
-    return BootLog(
-        format=LogFormat.SHA1, algorithms=(HashAlg.SHA1,), events=tuple(events), padding=padding
-    )
+    return BootLog(format=LogFormat.SHA1, algorithms=(HashAlg.SHA1,), events=tuple(events), padding=padding)
 
 
 def _next_index(reader: LittleReader, count: int) -> int:

@@ -214,9 +214,7 @@ def _clock(reader: Reader) -> ClockInfo:
 
 def _attested(reader: Reader, kind: int) -> QuoteInfo | CertifyInfo:
     if kind == Structure.ATTEST_QUOTE:
-        return QuoteInfo(
-            selections=decode_selections(reader), pcr_digest=reader.sized16("pcrDigest", limit=MAX_DIGEST)
-        )
+        return QuoteInfo(selections=decode_selections(reader), pcr_digest=reader.sized16("pcrDigest", limit=MAX_DIGEST))
     if kind == Structure.ATTEST_CERTIFY:
         name = reader.sized16("name", limit=MAX_NAME)
         return CertifyInfo(name=name, qualified_name=reader.sized16("qualifiedName", limit=MAX_NAME))

@@ -50,10 +50,11 @@ def decode_certificates(raw: bytes) -> tuple[Certificate, ...]:
     """
     if is_stored(raw):
         return tuple(_certificate(window) for window in stored_certificates(raw))
-    blocks = [block for block in pem_blocks(raw) if block.label == PEM_LABEL]
-    if not blocks:
-        raise DecodeError("certificate", 0, "neither DER nor a PEM block CERTIFICATE")
-    return tuple(decode_certificate(block.decode()) for block in blocks)
+    blocks = pem_blocks(raw)
+    if all(block.label != PEM_LABEL for block in blocks):
+        found = ", ".join(sorted({block.label for block in blocks})) or "none"
+        raise DecodeError("certificate", 0, f"DER or a PEM block CERTIFICATE expected, found blocks: {found}")
+    return tuple(decode_certificate(block.decode()) for block in blocks if block.label == PEM_LABEL)
 
 
 def _certificate(outer: Der) -> Certificate:

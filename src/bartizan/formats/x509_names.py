@@ -1,9 +1,10 @@
 """Distinguished and general names (RFC 5280, 4.1.2.4 and 4.2.1.6) as text for people; names are not compared here.
 
-Text is made harmless as it is decoded: what cannot be printed is written as an escape, and values are cut.
+Text is made inert as it is decoded, since it is only ever shown; values are cut.
 """
 
 from bartizan.formats.der import SEQUENCE, SET, Der, context
+from bartizan.formats.inert import inert
 from bartizan.model.certificate import Repair, TpmModel
 
 Attributes = tuple[tuple[str, str], ...]
@@ -43,14 +44,8 @@ ENCODINGS = {
     0x1E: "utf-16-be",
 }
 """Tag of a string type to its encoding; X.680, table 1."""
-SPECIAL = str.maketrans({char: f"\\{char}" for char in ',+"\\<>;='})
-"""Characters that RFC 4514, 2.4 escapes."""
-
-
-def printable(text: str) -> str:
-    """The text with everything unprintable as an escape, cut to `MAX_TEXT` characters."""
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:MAX_TEXT])
-    return shown if len(text) <= MAX_TEXT else f"{shown}…"
+SPECIAL = str.maketrans({char: f"\\{char}" for char in ',+"<>;='})
+"""Characters that RFC 4514, 2.4 escapes, but for the backslash: `inert` leaves those of its own escapes."""
 
 
 def value_text(value: Der) -> str:
@@ -59,10 +54,10 @@ def value_text(value: Der) -> str:
     content = value.peek_rest()
     if encoding is not None:
         try:
-            return printable(content.decode(encoding))
+            return inert(content.decode(encoding), limit=MAX_TEXT)
         except UnicodeDecodeError:
             pass
-    return printable(f"#{value.raw.hex()}")
+    return inert(f"#{value.raw.hex()}", limit=MAX_TEXT)
 
 
 def name_parts(name: Der, what: str) -> tuple[Attributes, ...]:

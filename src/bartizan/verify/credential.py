@@ -73,7 +73,7 @@ def ek_key(ek: PublicArea) -> RSAPublicKey | EllipticCurvePublicKey:
         VerifyError: it is no usable key.
     """
     try:
-        return load_key(ek)
+        return load_key(ek.key)
     except VerifyError as error:
         raise VerifyError(CHECK, error.why) from error
 

@@ -4,13 +4,13 @@ Verification stops at the first failure. What is not a failure but worth saying 
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bartizan.errors import VerifyError
 from bartizan.model.digest import HashAlg, PcrBanks
 from bartizan.model.evidence import Challenge, ReportedQuote, VerifiedQuote
 from bartizan.model.result import Finding, Pointer, Tier
-from bartizan.model.tpm import TPM_GENERATED, Attest, PcrSelection, PublicArea, QuoteInfo, Structure
+from bartizan.model.tpm import TPM_GENERATED, Attest, PcrSelection, PublicArea, QuoteInfo, Signature, Structure
 from bartizan.verify.outcome import outcome
 from bartizan.verify.signature import verify_signature
 
@@ -33,14 +33,14 @@ def verify_quote(
         VerifyError: naming the first step that fails.
     """
     attest = reported.attest
-    verify_signature(ak, attest.raw, reported.signature)  # (1)
+    verify_signature(ak.key, attest.raw, reported.signature, scheme=ak.scheme)  # (1)
     body = quoted(attest)  # (2)
     check_extra_data(attest, challenge.extra_data)  # (3)
     check_selection(body, challenge)  # (4)
     pcrs = check_pcr_digest(body, untrusted_pcrs, hash_alg=reported.signature.hash_alg)  # (5)
     findings = (
         outcome("quote.signature", Tier.AFFIRMING, "the quote is signed by the attestation key, over these exact bytes"),
-        *_strength(reported, challenge.pinned),
+        *strength(reported.signature, banks=[challenge.pinned]),
     )
     return VerifiedQuote(attest=attest, pcrs=pcrs, pinned=challenge.pinned, findings=findings)
 
@@ -143,11 +143,16 @@ def check_pcr_digest(body: QuoteInfo, untrusted: PcrBanks, *, hash_alg: HashAlg)
     return proved
 
 
-def _strength(reported: ReportedQuote, pinned: HashAlg) -> tuple[Finding, ...]:
-    if reported.signature.hash_alg == HashAlg.SHA1:
+def strength(signature: Signature, *, banks: Sequence[int]) -> tuple[Finding, ...]:
+    """How strong signature and banks are; SHA-1 in either caps what the quote proves.
+
+    banks: those that decide; one strong bank among them is enough.
+    """
+    if signature.hash_alg == HashAlg.SHA1:
         return (outcome("quote.strength", Tier.WARNING, "the quote is signed over a SHA-1 digest: SHA-1 strength"),)
-    if pinned == HashAlg.SHA1:
-        why = "the pinned PCR bank is SHA-1: what it proves has SHA-1 strength"
-        return (outcome("quote.strength", Tier.WARNING, why, Pointer(bank=pinned.label)),)
-    why = f"{reported.signature.hash_alg.label} signature over the {pinned.label} bank"
+    if all(bank == HashAlg.SHA1 for bank in banks):
+        why = "the quote covers SHA-1 PCRs only: what it proves has SHA-1 strength"
+        return (outcome("quote.strength", Tier.WARNING, why, Pointer(bank=HashAlg.SHA1.label)),)
+    strong = ", ".join(_bank(bank) for bank in banks if bank != HashAlg.SHA1)
+    why = f"{signature.hash_alg.label} signature over PCRs of {strong}"
     return (outcome("quote.strength", Tier.AFFIRMING, why),)

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from bartizan.errors import VerifyError
 from bartizan.model.digest import HashAlg
-from bartizan.model.tpm import Alg, Curve, EccKey, PublicArea, RsaKey, Signature
+from bartizan.model.tpm import Alg, Curve, EccKey, RsaKey, Scheme, Signature
 
 CHECK = "quote.signature"
 DEFAULT_EXPONENT = 65537
@@ -30,13 +30,12 @@ CURVES: dict[int, type[ec.EllipticCurve]] = {
 }
 
 
-def load_key(area: PublicArea) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
-    """The public key of a public area.
+def load_key(key: RsaKey | EccKey) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+    """The public key, ready for use.
 
     Raises:
         VerifyError: a curve that is not supported, a point off its curve, a modulus that is no RSA key.
     """
-    key = area.key
     try:
         if isinstance(key, RsaKey):
             modulus = int.from_bytes(key.modulus, "big")
@@ -53,19 +52,20 @@ def _point(key: EccKey) -> ec.EllipticCurvePublicNumbers:
     return ec.EllipticCurvePublicNumbers(int.from_bytes(key.x, "big"), int.from_bytes(key.y, "big"), curve())
 
 
-def verify_signature(area: PublicArea, message: bytes, signature: Signature) -> None:
+def verify_signature(
+    reported_key: RsaKey | EccKey, message: bytes, signature: Signature, *, scheme: Scheme | None = None
+) -> None:
     """Check a TPMT_SIGNATURE over `message`; TPM 2.0 Part 1, B.4–B.6 and C.4.
 
-    Steps: (1) the signature's scheme and hash are those the key is bound to; (2) they fit the key's kind; (3) it holds.
+    Steps: (1) scheme and hash are those the key is bound to, if it is; (2) they fit the key's kind; (3) it holds.
 
     Raises:
         VerifyError: any of these fails.
     """
-    scheme = area.scheme
     if scheme is not None and (scheme.alg, scheme.hash_alg) != (signature.alg, signature.hash_alg):  # (1)
         why = f"the key signs with 0x{scheme.alg:04x}/{scheme.hash_alg}, the signature says 0x{signature.alg:04x}"
         raise VerifyError(CHECK, why)
-    key = load_key(area)
+    key = load_key(reported_key)
     hashed = HASHES[signature.hash_alg]()
     try:
         if isinstance(key, rsa.RSAPublicKey):

@@ -6,12 +6,14 @@ from bartizan.appraise.context import Context
 from bartizan.formats.inert import inert
 from bartizan.model.ima import ImaEntry
 from bartizan.model.result import Finding, Pointer, Tier
-from bartizan.verify.ima import violation_kind
+from bartizan.verify.ima import violation_kinds
 
 MEASURING_POLICIES = frozenset({"tcb"})
 """Values of ima_policy= that measure every executed and mapped file and what root reads (kernel, ima_policy.c)."""
 BLIND_SPOTS = "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs"
 AGGREGATE = b"boot_aggregate"
+KERNEL_PARAMETERS_END = "--"
+"""What follows belongs to init (Linux Documentation/admin-guide/kernel-parameters.rst)."""
 
 
 def list_present(context: Context) -> Iterator[Finding]:
@@ -28,6 +30,8 @@ def _policies(command_line: str) -> frozenset[str]:
     """The built-in policies that a kernel command line selects."""
     chosen: set[str] = set()
     for word in command_line.split():
+        if word == KERNEL_PARAMETERS_END:
+            break
         if word == "ima_tcb":
             chosen.add("tcb")
         elif word.startswith("ima_policy="):
@@ -134,8 +138,9 @@ def violations(context: Context) -> Iterator[Finding]:
     if ima is None or ima.matched is None:
         return
     found = [entry for entry in ima.list.entries[: ima.matched] if entry.is_violation]
+    kinds = violation_kinds(ima.list)
     for entry in found:
-        kind = violation_kind(ima.list, entry.index)
+        kind = kinds[entry.index]
         why = f"the kernel could not vouch for {shown(entry.path)}: {kind.value}"
         yield context.say("ima.violations", Tier.WARNING, why, _at(entry))
     if not found:

@@ -17,6 +17,7 @@ from bartizan.model.digest import HashAlg
 from bartizan.model.result import Finding, Pointer, Tier
 
 SEPARATORS = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
+IMAGE_PCR = 4
 LAUNCH_PCRS = (17, 18, 19)
 
 
@@ -59,7 +60,7 @@ def _part(context: Context, part: Part, signer: SignerRule) -> Iterator[Finding]
         yield context.say(part.check, Tier.NONE, why, Pointer(pcr=unexplained[0]))
         return
     if reference is None:
-        why = f"no Reference Values were given to recognise a {part.name}"
+        why = f"no Reference Values were given to recognise this part ({part.name})"
         yield context.say(part.check, Tier.NONE, why, Pointer(pcr=part.pcrs[0]))
         return
     faults = [finding for pcr in part.pcrs for finding in _pcr(context, part, reference, pcr=pcr, signer=signer)]
@@ -127,3 +128,23 @@ def launch(context: Context) -> Iterator[Finding]:
             yield context.say("recognised.launch", Tier.WARNING, why, Pointer(pcr=pcr))
     else:
         yield context.say("recognised.launch", Tier.AFFIRMING, "the dynamic launch measured only known values")
+
+
+def boot_path(context: Context) -> Iterator[Finding]:
+    """recognised.boot-path: known images ran in the order and number that the Reference Values have."""
+    reference = context.reference
+    if reference is None or context.evidence.boot.log is None:
+        return
+    events = [event for event in context.measured(IMAGE_PCR) if not is_separator(event, context.bank)]
+    expected = [event.digests.get(context.bank) for event in reference.by_pcr.get(IMAGE_PCR, ())]
+    if not events or not all(reference.knows(event) for event in events):
+        return
+    if [event.digests.get(context.bank) for event in events] == expected:
+        why = "the images ran in the order of the Reference Values"
+        yield context.say("recognised.boot-path", Tier.AFFIRMING, why, Pointer(pcr=IMAGE_PCR))
+        return
+    why = (
+        f"boot path not recognised: every image is known, but {len(events)} measurements stand where the"
+        f" Reference Values have {len(expected)}, or in another order"
+    )
+    yield context.say("recognised.boot-path", Tier.WARNING, why, Pointer(pcr=IMAGE_PCR))

@@ -40,7 +40,8 @@ def power_on(control: Control, tpm: Tpm, *, locality: int = 0, h_crtm: bytes | N
     """Power off and on, and TPM2_Startup(CLEAR) as firmware would send it.
 
     locality: 0 or 3, the value PCR 0 then starts with; h_crtm: what the CPU measures before Startup, so that PCR 0
-    starts with 4 and is extended with its digest. TPM 2.0 Part 3, 9.3 and 22.9.
+    starts with 4 and is extended with its digest. TPM 2.0 Part 3, 9.3 and 22.9. A running TPM loses power as if the
+    plug were pulled, and its clock is no longer `safe`, unless `tpm.shutdown()` came before.
     """
     control.reset()
     if h_crtm is not None:

@@ -25,7 +25,7 @@ PACKAGES: Mapping[str, str] = {
 }
 """Programs and the Debian and Ubuntu packages they come in."""
 BANKS = "sha1,sha256,sha384"
-WORKERS = 4
+WORKERS = 8
 """Manufactured at once: most of the time the tools wait for one another."""
 SECONDS = 120
 """Patience with one `swtpm_setup`, which needs under a second."""
@@ -126,7 +126,10 @@ def manufacture(factory: Factory, names: Sequence[str]) -> tuple[Path, ...]:
 
 def _manufacture_one(factory: Factory, name: str) -> None:
     state = factory.state(name)
-    state.mkdir(parents=True)
+    try:
+        state.mkdir(parents=True)
+    except FileExistsError as error:
+        raise ConnectorError(f"TPM {name!r} exists already in {factory.folder}") from error
     command = [find_program("swtpm_setup"), "--tpm2", "--tpm-state", str(state)]
     command += ["--config", str(factory.folder / "setup.conf"), "--pcr-banks", BANKS]
     command += ["--create-ek-cert", "--create-platform-cert", "--lock-nvram"]

@@ -77,6 +77,8 @@ def run_tpm(state: Path) -> Iterator[RunningTpm]:
     Raises:
         ConnectorError: swtpm is missing or does not start; what it said is part of the message.
     """
+    if not state.is_dir():
+        raise ConnectorError(f"there is no TPM state in {state}")
     for _ in range(ATTEMPTS):
         port = _free_port()
         child, control = _spawn(state, port)

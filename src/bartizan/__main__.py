@@ -1,0 +1,5 @@
+"""`python -m bartizan` is the command line."""
+
+from bartizan.cli.main import main
+
+main()

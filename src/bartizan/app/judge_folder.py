@@ -1,0 +1,62 @@
+"""`bartizan appraise` and `explain`: an evidence folder judged by policy, Reference Values and accepted CAs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bartizan.app.attest_node import Outcome, Rules, attest_node
+from bartizan.app.defaults import catalogue, default_policy, levels
+from bartizan.app.evidence_folder import read_file, read_recording
+from bartizan.app.reference_folder import read_reference
+from bartizan.app.roots import built_in_roots, load_roots
+from bartizan.appraise.catalogue import load_policy
+from bartizan.appraise.context import index_reference
+from bartizan.errors import PolicyError
+from bartizan.model.evidence import Enrolment
+from bartizan.model.policy import Policy
+
+MAX_POLICY = 4 * 1024 * 1024
+"""Bytes of a policy: revocation lists with tens of thousands of digests fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the rules come from; None stands for what ships with Bartizan."""
+
+    policy: Path | None = None
+    reference: Path | None = None
+    roots: Path | None = None
+
+
+def read_policy(path: Path | None) -> Policy:
+    """The policy in a file, or the default one.
+
+    Raises:
+        PolicyError: it is not a policy. ConfigError: the file cannot be read.
+    """
+    if path is None:
+        return default_policy()
+    raw = read_file(path, limit=MAX_POLICY)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: not UTF-8 at byte {error.start}") from error
+    return load_policy(text, catalogue(), source=str(path))
+
+
+def judge_folder(folder: Path, sources: Sources, *, now: datetime) -> Outcome:
+    """Verify and appraise a recorded attestation.
+
+    Raises:
+        ConfigError: a folder or file is missing. DecodeError: a file is not what it should be.
+        PolicyError: the policy cannot be used.
+    """
+    policy = read_policy(sources.policy)
+    reference = index_reference(read_reference(sources.reference)) if sources.reference else None
+    anchors = load_roots(sources.roots) if sources.roots else built_in_roots()
+    recording = read_recording(folder)
+    rules = Rules(catalogue=catalogue(), levels=levels(), policy=policy, reference=reference)
+    enrolment = Enrolment(anchors=anchors)
+    return attest_node(
+        recording.evidence, challenge=recording.challenge, enrolment=enrolment, rules=rules, now=now
+    )

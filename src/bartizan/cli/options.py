@@ -1,0 +1,31 @@
+"""Arguments and options that several commands take, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+PcrFile = Annotated[
+    Path | None,
+    typer.Option("--pcrs", help='PCR values to hold it against: {"sha256": {"0": "hex", …}, …}.', metavar="FILE.json"),
+]
+ShowAll = Annotated[bool, typer.Option("--all", help="Show what is in order as well.")]
+EvidenceDir = Annotated[
+    Path, typer.Argument(help="An evidence folder: quote.attest, quote.sig, ak.pub, pcrs_at_quote.json and logs.", metavar="DIR")
+]
+RootsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--roots",
+        help="Accepted TPM CAs: self-signed certificates are anchors, others intermediates. Without it: the TPM makers' CAs that ship with Bartizan.",
+        metavar="DIR",
+    ),
+]
+ReferenceDir = Annotated[
+    Path | None,
+    typer.Option("--reference", help="Reference Values: a folder that `reference propose` wrote.", metavar="DIR"),
+]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", help="An appraisal policy (TOML) in place of the default one.", metavar="FILE")
+]
