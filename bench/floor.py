@@ -1,5 +1,6 @@
 """Builds the C floor and measures with it."""
 
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -7,7 +8,6 @@ from bench.lists import SIZES
 from bench.measure import LEAST, REPEATS
 
 SOURCE = Path(__file__).with_name("floor.c")
-Seconds = tuple[list[float], str]
 
 
 def build(folder: Path) -> Path:
@@ -17,27 +17,36 @@ def build(folder: Path) -> Path:
     return program
 
 
-QUOTE = ("quote", "ak.der", "quote.attest", "signature.raw", "pcrs.bin")
-WORK: dict[str, tuple[str, ...]] = {
-    "quote-rsa2048": QUOTE,
-    "quote-p256": QUOTE,
-    "boot-log": ("boot-log", "boot.bin"),
-    **{f"ima-{form}-{size}": (f"ima-{form}", form) for form in ("binary", "ascii") for size in SIZES},
+Step = tuple[str, ...]
+"""One work of the floor and the files it takes."""
+QUOTE: Step = ("quote", "ak.der", "quote.attest", "signature.raw", "pcrs.bin")
+WORK: dict[str, tuple[Step, ...]] = {
+    "quote-rsa2048": (QUOTE,),
+    "quote-p256": (QUOTE,),
+    "boot-log": (("boot-log", "boot.bin"),),
+    "appraise-full": (QUOTE, ("boot-log", "bios_at_quote.bin"), ("ima-binary", "ima_at_quote.bin")),
+    **{f"ima-{form}-{size}": ((f"ima-{form}", form),) for form in ("binary", "ascii") for size in SIZES},
 }
-"""For each part the floor's work and the files it takes."""
+"""For each part the works whose sum is its floor."""
 
 
-def once(program: Path, name: str, folder: Path, loops: int) -> tuple[float, str]:
+def once(program: Path, step: Step, folder: Path, loops: int) -> tuple[float, str]:
     """CPU seconds of one loop, and the result."""
-    work, *files = WORK[name]
+    work, *files = step
     command = [program, work, *(folder / file for file in files), str(loops)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, result = run.stdout.split()
     return float(seconds), result
 
 
-def measure_floor(program: Path, name: str, folder: Path) -> Seconds:
-    """CPU seconds of each repeat, and the result."""
-    guess, result = once(program, name, folder, 1)
+def measure_step(program: Path, step: Step, folder: Path) -> tuple[list[float], str]:
+    """CPU seconds of each repeat of one work, and its result."""
+    guess, result = once(program, step, folder, 1)
     loops = max(1, round(LEAST / max(guess, 1e-7)))
-    return [once(program, name, folder, loops)[0] for _ in range(REPEATS)], result
+    return [once(program, step, folder, loops)[0] for _ in range(REPEATS)], result
+
+
+def measure_floor(program: Path, name: str, folder: Path) -> tuple[float, str]:
+    """Median CPU seconds of a part's floor, and the last work's result."""
+    measured = [measure_step(program, step, folder) for step in WORK[name]]
+    return sum(statistics.median(seconds) for seconds, _ in measured), measured[-1][1]

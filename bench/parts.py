@@ -6,14 +6,21 @@
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from bartizan.app.attest_node import Rules, attest_node
+from bartizan.app.defaults import catalogue, default_policy, levels
+from bartizan.app.evidence_folder import read_recording
+from bartizan.app.learn_reference import propose_from
+from bartizan.app.roots import load_roots
+from bartizan.appraise.context import index_reference
 from bartizan.formats.ima import decode_ima
 from bartizan.formats.tcg_log import decode_boot_log
 from bartizan.formats.tpm2 import decode_attest, decode_public, decode_signature
 from bartizan.model.digest import PCR_COUNT, HashAlg
-from bartizan.model.evidence import Challenge, ReportedQuote
+from bartizan.model.evidence import Challenge, Enrolment, ReportedQuote
 from bartizan.model.ima import IMA_PCR
 from bartizan.verify.boot import reset_values, verify_boot
 from bartizan.verify.ima import verify_ima
@@ -77,10 +84,32 @@ def ima_list(folder: Path, form: str) -> Work:
     return work
 
 
+def appraisal(folder: Path) -> Work:
+    """Read a recorded boot from its folder, decode, verify and appraise it against Reference Values."""
+    rules = Rules(
+        catalogue=catalogue(),
+        levels=levels(),
+        policy=default_policy(),
+        reference=index_reference(propose_from(folder)),
+    )
+    enrolment = Enrolment(anchors=load_roots(folder / "roots"))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def work() -> str:
+        recording = read_recording(folder)
+        outcome = attest_node(
+            recording.evidence, challenge=recording.challenge, enrolment=enrolment, rules=rules, now=now
+        )
+        return f"level {outcome.result.level}"
+
+    return work
+
+
 PARTS: dict[str, Callable[[Path], Work]] = {
     "quote-rsa2048": quote,
     "quote-p256": quote,
     "boot-log": boot_log,
+    "appraise-full": appraisal,
     **{f"ima-binary-{size}": partial(ima_list, form="binary") for size in SIZES},
     **{f"ima-ascii-{size}": partial(ima_list, form="ascii") for size in SIZES},
 }

@@ -5,9 +5,17 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from bartizan.formats.tpm2 import encode_attest, encode_public, encode_signature
+from bartizan.formats.pcr_file import decode_pcr_file
+from bartizan.formats.tpm2 import (
+    decode_attest,
+    decode_public,
+    decode_signature,
+    encode_attest,
+    encode_public,
+    encode_signature,
+)
 from bartizan.model.digest import PCR_COUNT, HashAlg
 from bartizan.model.tpm import (
     TPM_GENERATED,
@@ -25,6 +33,7 @@ from bartizan.model.tpm import (
     Signature,
     Structure,
 )
+from bartizan.verify.signature import load_key
 
 NONCE = bytes(range(32))
 AK_ATTRIBUTES = (
@@ -119,3 +128,22 @@ def write_quotes(folder: Path) -> None:
     """`quote-rsa2048` and `quote-p256` below a folder."""
     write_quote(folder / "quote-rsa2048", rsa.generate_private_key(public_exponent=65537, key_size=2048))
     write_quote(folder / "quote-p256", ec.generate_private_key(ec.SECP256R1()))
+
+
+def export_quote(folder: Path) -> None:
+    """A recorded quote in the forms that the floor takes: `ak.der`, `signature.raw` and `pcrs.bin`."""
+    signature = decode_signature((folder / "quote.sig").read_bytes())
+    key = load_key(decode_public((folder / "ak.pub").read_bytes()).key)
+    body = decode_attest((folder / "quote.attest").read_bytes()).body
+    banks = decode_pcr_file((folder / "pcrs_at_quote.json").read_bytes())
+    if signature.rsa is None:
+        pair = (int.from_bytes(number or b"", "big") for number in (signature.r, signature.s))
+        raw = encode_dss_signature(*pair)
+    else:
+        raw = signature.rsa
+    assert isinstance(body, QuoteInfo)
+    values = [banks[HashAlg(bank.alg)][pcr] for bank in body.selections for pcr in bank.pcrs]
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    (folder / "signature.raw").write_bytes(raw)
+    (folder / "ak.der").write_bytes(key.public_bytes(serialization.Encoding.DER, form))
+    (folder / "pcrs.bin").write_bytes(b"".join(values))

@@ -1,11 +1,14 @@
 """Emulated TPMs themselves: their starts and launches, their process, their factory."""
 
+import errno
+import os
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -223,6 +226,25 @@ def test_the_tpm_ends_with_its_block(factory: Factory) -> None:
         socket.create_connection(address)
 
 
+def test_a_tpm_that_does_not_end_in_time_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "SECONDS_TO_END", 0)
+    stubborn = subprocess.Popen(["sleep", "60"])
+    process._Child(process=stubborn, lifeline=os.open(os.devnull, os.O_RDONLY)).end()
+
+    assert stubborn.returncode == -signal.SIGKILL
+
+
+def test_a_machine_that_cannot_start_programs_is_an_outside_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    with pytest.raises(ConnectorError, match=r"swtpm cannot be started: .*temporarily"):
+        run_tpm(tmp_path).__enter__()
+
+
 def test_an_interrupted_block_ends_the_tpm(factory: Factory) -> None:
     (state,) = manufacture(factory, ["interrupted"])
     addresses = []
@@ -262,6 +284,20 @@ def test_a_control_channel_that_is_gone_is_an_outside_failure() -> None:
 
     with pytest.raises(ConnectorError, match="control channel failed at INIT"):
         Control(address).reset()
+
+
+def test_a_control_channel_that_hangs_up_is_an_outside_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(100)
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(ConnectorError, match=r"control channel failed at INIT: .*closed"):
+            Control(server.getsockname()).reset()
+        thread.join()
 
 
 def test_a_tpm_that_is_gone_is_a_tpm_error() -> None:

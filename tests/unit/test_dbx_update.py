@@ -20,7 +20,9 @@ PKCS7 = bytes.fromhex("9dd2af4adf68ee498aa9347d375665a7")
 TIME = struct.pack("<HBBBBBxIhBx", 2010, 3, 6, 19, 17, 21, 0, 0, 0)
 
 
-def update(*, time: bytes = TIME, length: int = 24 + 3, head: bytes = struct.pack("<HH", 0x0200, 0x0EF1) + PKCS7) -> bytes:
+def update(
+    *, time: bytes = TIME, length: int = 24 + 3, head: bytes = struct.pack("<HH", 0x0200, 0x0EF1) + PKCS7
+) -> bytes:
     lists = signature_list(SHA256_LIST, [(OWNER, bytes(32))])
     return time + struct.pack("<I", length) + head + b"sig" + lists
 

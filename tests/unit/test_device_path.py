@@ -119,8 +119,8 @@ def test_a_refusal_counts_from_the_start_of_the_whole_input() -> None:
         (node(4, 6, GUID.bytes_le), f"FvFile({GUID})"),
         (node(4, 7, GUID.bytes_le), f"Fv({GUID})"),
         (OFFSET, "Offset(0xF250,0x201FF)"),
-        (node(5, 1, struct.pack("<HH", 2, 0) + b"Disk\0"), "BBS(HD,Disk)"),
-        (node(5, 1, struct.pack("<HH", 0x80, 0) + b"X"), "BBS(0x80,X)"),
+        (node(5, 1, struct.pack("<HH", 2, 0) + b"Disk\0"), "BBS(HD,Disk,0x0)"),
+        (node(5, 1, struct.pack("<HH", 0x80, 0) + b"X"), "BBS(0x80,X,0x0)"),
     ],
 )
 def test_each_kind_of_node_has_its_text(raw: bytes, shown: str) -> None:
@@ -129,7 +129,22 @@ def test_each_kind_of_node_has_its_text(raw: bytes, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "subtype"),
-    [(1, 1), (1, 4), (2, 1), (2, 3), (3, 1), (3, 11), (3, 12), (3, 13), (3, 23), (4, 1), (4, 4), (5, 1), (9, 9), (4, 0xFF)],
+    [
+        (1, 1),
+        (1, 4),
+        (2, 1),
+        (2, 3),
+        (3, 1),
+        (3, 11),
+        (3, 12),
+        (3, 13),
+        (3, 23),
+        (4, 1),
+        (4, 4),
+        (5, 1),
+        (9, 9),
+        (4, 0xFF),
+    ],
 )
 def test_a_node_of_no_known_form_shows_its_bytes(kind: int, subtype: int) -> None:
     assert node_text(PathNode(kind, subtype, b"\xab")) == f"Path({kind},{subtype},ab)"

@@ -18,7 +18,9 @@ def sized(text: bytes) -> bytes:
 
 def platform_event(number: bytes, tail: bytes = b"", *, model: bytes = b"Box 1\0") -> bytes:
     head = b"SP800-155 Event" + number + struct.pack("<I", 343) + OWNER
-    texts = sized(b"Maker\0") + sized(model) + sized(b"\0") + sized(b"FW Maker\0") + struct.pack("<I", 7) + sized(b"2.7\0")
+    texts = (
+        sized(b"Maker\0") + sized(model) + sized(b"\0") + sized(b"FW Maker\0") + struct.pack("<I", 7) + sized(b"2.7\0")
+    )
     return head + texts + tail
 
 
@@ -85,7 +87,9 @@ def test_any_other_signature_keeps_its_bytes() -> None:
     assert decode_no_action(b"NvIndexDynamic \0rest") == NoAction(signature="NvIndexDynamic ", data=b"rest")
 
 
-@pytest.mark.parametrize("raw", [b"", b"StartupLocality", bytes(16), b"\x04\0\1\xc0" * 4, b"Startup\0Locality", b"\xff" * 16])
+@pytest.mark.parametrize(
+    "raw", [b"", b"StartupLocality", bytes(16), b"\x04\0\1\xc0" * 4, b"Startup\0Locality", b"\xff" * 16]
+)
 def test_data_without_a_signature_is_refused(raw: bytes) -> None:
     with pytest.raises(DecodeError, match="signature"):
         decode_no_action(raw)

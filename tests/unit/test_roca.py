@@ -79,7 +79,7 @@ def modulus_of(name: str) -> int:
         ("csr03.pem", 2048, False),
         ("csr05.pem", 2049, True),
         ("key02.pgp", 2048, False),
-        ("key04.pgp", 4096, False),
+        ("key04.pgp", 4096, True),
         ("mod01.txt", 512, True),
         ("mod03.txt", 2048, True),
         ("mod04.txt", 2048, False),

@@ -133,7 +133,9 @@ def test_a_bare_digest_is_an_authority() -> None:
     assert (found.owner, found.kind) == (None, SignatureKind.SHA256)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\1", OWNER, OWNER + b"x", certificate()[:-1], OWNER + certificate() + b"x", bytes(33)])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\1", OWNER, OWNER + b"x", certificate()[:-1], OWNER + certificate() + b"x", bytes(33)]
+)
 def test_anything_else_is_no_authority(raw: bytes) -> None:
     with pytest.raises(DecodeError, match="EFI_SIGNATURE_DATA"):
         decode_authority(raw)

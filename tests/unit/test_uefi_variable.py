@@ -39,12 +39,16 @@ def test_a_switch_is_one_byte(name: str, byte: int) -> None:
     assert value(EFI_GLOBAL, name, bytes([byte])) == Flag(value=byte)
 
 
-@pytest.mark.parametrize(("vendor", "name"), [(EFI_GLOBAL, "SecureBoot"), (EFI_GLOBAL, "BootOrder"), (SHIM_LOCK, "MokSBState")])
+@pytest.mark.parametrize(
+    ("vendor", "name"), [(EFI_GLOBAL, "SecureBoot"), (EFI_GLOBAL, "BootOrder"), (SHIM_LOCK, "MokSBState")]
+)
 def test_a_variable_without_data_is_absent(vendor: Guid, name: str) -> None:
     assert value(vendor, name, b"") == Absent()
 
 
-@pytest.mark.parametrize(("vendor", "name"), [(EFI_GLOBAL, "PK"), (EFI_GLOBAL, "KEK"), (IMAGE_SECURITY, "db"), (IMAGE_SECURITY, "dbx")])
+@pytest.mark.parametrize(
+    ("vendor", "name"), [(EFI_GLOBAL, "PK"), (EFI_GLOBAL, "KEK"), (IMAGE_SECURITY, "db"), (IMAGE_SECURITY, "dbx")]
+)
 def test_a_database_is_lists_and_may_be_empty(vendor: Guid, name: str) -> None:
     assert value(vendor, name, b"") == SignatureDatabase(lists=())
     found = value(vendor, name, LISTS)

@@ -169,10 +169,11 @@ def test_a_name_is_text_that_harms_no_terminal(value: bytes, text: str) -> None:
     assert decode_certificate(bare(issuer=issuer)).issuer_text == text
 
 
-def test_a_name_of_too_many_attributes_is_refused() -> None:
+def test_a_name_of_too_many_or_missing_attributes_is_refused() -> None:
     part = tlv(SET, attribute("2.5.4.3", "x"))
 
     assert decode_certificate(bare(issuer=tlv(SEQUENCE, part * 64))).issuer_text.count("CN=x") == 64
+    assert "a part without an attribute" in refusal(bare(issuer=tlv(SEQUENCE, tlv(SET))))
     assert "more than 64 attributes" in refusal(bare(issuer=tlv(SEQUENCE, part * 65)))
 
 

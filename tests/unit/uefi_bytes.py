@@ -32,9 +32,7 @@ def signature_list(kind: Guid, entries: Sequence[tuple[bytes, bytes]], *, header
 
 def encoded(lists: Sequence[SignatureList]) -> bytes:
     return b"".join(
-        signature_list(
-            each.signature_type, each.entries, header=each.header, size=16 + len(_first(each.entries).data)
-        )
+        signature_list(each.signature_type, each.entries, header=each.header, size=16 + len(_first(each.entries).data))
         for each in lists
     )
 
@@ -68,7 +66,9 @@ def partition(name: str, *, size: int = 128) -> bytes:
 def partition_table(
     partitions: Sequence[bytes], *, entry_size: int = 128, signature: bytes = b"EFI PART", count: int | None = None
 ) -> bytes:
-    header = struct.pack("<8sIIII4Q16sQIII", signature, 0x10000, 92, 0, 0, 1, 9, 34, 999, bytes(16), 2, 128, entry_size, 0)
+    header = struct.pack(
+        "<8sIIII4Q16sQIII", signature, 0x10000, 92, 0, 0, 1, 9, 34, 999, bytes(16), 2, 128, entry_size, 0
+    )
     return header + struct.pack("<Q", len(partitions) if count is None else count) + b"".join(partitions)
 
 

@@ -4,7 +4,7 @@ Files: quote.attest, quote.sig, ak.pub, pcrs_at_quote.json (needed); ek.pub, ek_
 bios_at_quote.bin, ima_at_quote.bin, txt_eventlog.bin, posture.json (each missing one leaves something unproved).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,12 @@ MAX_FILE = 64 * 1024 * 1024
 NEEDED = ("quote.attest", "quote.sig", "ak.pub", "pcrs_at_quote.json")
 LAUNCH_LOGS = ("txt_eventlog.bin", "txt_at_quote.bin", "drtm_at_quote.bin", "drtm_eventlog.bin", "launch_at_quote.bin")
 """Names under which a dynamic launch's log is looked for, the first one found counts."""
+KNOWN = (
+    *NEEDED,
+    *("ek.pub", "ek_cert.der", "ek_chain.pem", "nonce.bin", "posture.json"),
+    *("bios_at_quote.bin", "ima_at_quote.bin"),
+    *LAUNCH_LOGS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,47 +69,53 @@ def read_recording(folder: Path) -> Recording:
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
         raise ConfigError(f"{folder}: nothing to appraise: {', '.join(missing)} missing")
-    pcrs = _decoded(folder / "pcrs_at_quote.json", decode_pcr_file)
-    nonce = folder / "nonce.bin"
+    files = {name: read_file(folder / name) for name in KNOWN if (folder / name).is_file()}
+    evidence = decode_evidence(files)
     challenge = Challenge(
-        extra_data=read_file(nonce) if nonce.is_file() else None,
-        selection={bank: frozenset(range(PCR_COUNT)) for bank in pcrs},
+        extra_data=files.get("nonce.bin"),
+        selection={bank: frozenset(range(PCR_COUNT)) for bank in evidence.untrusted_pcrs},
         pinned=HashAlg.SHA256,
         recorded=True,
-    )
-    launch = next((folder / name for name in LAUNCH_LOGS if (folder / name).is_file()), None)
-    posture = folder / "posture.json"
-    evidence = ReportedEvidence(
-        identity=_identity(folder),
-        quote=ReportedQuote(
-            attest=_decoded(folder / "quote.attest", decode_attest),
-            signature=_decoded(folder / "quote.sig", decode_signature),
-        ),
-        untrusted_pcrs=pcrs,
-        boot_log=_optional(folder / "bios_at_quote.bin", decode_boot_log),
-        launch_log=_decoded(launch, decode_boot_log) if launch else None,
-        ima=_optional(folder / "ima_at_quote.bin", decode_ima),
-        posture=read_file(posture) if posture.is_file() else None,
     )
     return Recording(evidence=evidence, challenge=challenge)
 
 
-def _identity(folder: Path) -> ReportedIdentity:
-    chain = folder / "ek_chain.pem"
-    return ReportedIdentity(
-        ak=_decoded(folder / "ak.pub", decode_public),
-        ek=_optional(folder / "ek.pub", decode_public),
-        ek_certificate=_optional(folder / "ek_cert.der", decode_certificate),
-        chain=_decoded(chain, decode_certificates) if chain.is_file() else (),
+def decode_evidence(files: Mapping[str, bytes]) -> ReportedEvidence:
+    """Evidence from its files by name; the needed ones must be there.
+
+    Raises:
+        DecodeError: a file is not what its name says.
+    """
+    launch = next((name for name in LAUNCH_LOGS if name in files), "")
+    return ReportedEvidence(
+        identity=_identity(files),
+        quote=ReportedQuote(
+            attest=_decoded(files, "quote.attest", decode_attest),
+            signature=_decoded(files, "quote.sig", decode_signature),
+        ),
+        untrusted_pcrs=_decoded(files, "pcrs_at_quote.json", decode_pcr_file),
+        boot_log=_optional(files, "bios_at_quote.bin", decode_boot_log),
+        launch_log=_optional(files, launch, decode_boot_log),
+        ima=_optional(files, "ima_at_quote.bin", decode_ima),
+        posture=files.get("posture.json"),
     )
 
 
-def _decoded(path: Path, decode: Callable[[bytes], Decoded]) -> Decoded:
+def _identity(files: Mapping[str, bytes]) -> ReportedIdentity:
+    return ReportedIdentity(
+        ak=_decoded(files, "ak.pub", decode_public),
+        ek=_optional(files, "ek.pub", decode_public),
+        ek_certificate=_optional(files, "ek_cert.der", decode_certificate),
+        chain=_optional(files, "ek_chain.pem", decode_certificates) or (),
+    )
+
+
+def _decoded(files: Mapping[str, bytes], name: str, decode: Callable[[bytes], Decoded]) -> Decoded:
     try:
-        return decode(read_file(path))
+        return decode(files[name])
     except DecodeError as error:
-        raise DecodeError(f"{path.name}: {error.what}", error.offset, error.why) from error
+        raise DecodeError(f"{name}: {error.what}", error.offset, error.why) from error
 
 
-def _optional(path: Path, decode: Callable[[bytes], Decoded]) -> Decoded | None:
-    return _decoded(path, decode) if path.is_file() else None
+def _optional(files: Mapping[str, bytes], name: str, decode: Callable[[bytes], Decoded]) -> Decoded | None:
+    return _decoded(files, name, decode) if name in files else None

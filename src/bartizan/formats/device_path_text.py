@@ -190,9 +190,9 @@ def _uri(data: bytes) -> str:
 def _bbs(data: bytes) -> str | None:
     if len(data) < BBS.size:
         return None
-    kind, _ = BBS.unpack_from(data)
+    kind, status = BBS.unpack_from(data)
     name = data[BBS.size :].partition(b"\0")[0].decode("latin-1")
-    return f"BBS({BBS_NAMES.get(kind, f'0x{kind:X}')},{name})"
+    return f"BBS({BBS_NAMES.get(kind, f'0x{kind:X}')},{name},0x{status:X})"
 
 
 SPECIAL: Mapping[tuple[int, int], Callable[[bytes], str | None]] = {

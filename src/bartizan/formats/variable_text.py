@@ -90,7 +90,7 @@ def _common_name(der: bytes) -> str:
     try:
         subject = decode_certificate(der).subject_text
     except DecodeError:
-        return "a certificate that cannot be read"
+        return "(cannot be read)"
     found = COMMON_NAME.search(subject)
     return found.group(1) if found else subject
 

@@ -64,12 +64,14 @@ def name_parts(name: Der, what: str) -> tuple[Attributes, ...]:
     """The relative names of a Name, each with its attributes.
 
     Raises:
-        DecodeError: it is no sequence of sets of attributes, or has more than `MAX_ATTRIBUTES`.
+        DecodeError: it is no sequence of filled sets of attributes, or has more than `MAX_ATTRIBUTES` of them.
     """
     parts: list[Attributes] = []
     seen = 0
     while name.more:
         relative = name.enter(SET, what)
+        if not relative.more:
+            raise relative.refuse(what, "a part without an attribute")
         part: list[tuple[str, str]] = []
         before = b""
         while relative.more:

@@ -7,13 +7,15 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from bartizan.errors import DecodeError
+from bartizan.formats.boot_text import decode_boot_text
 from bartizan.formats.sbat import decode_sbat
-from bartizan.formats.signature_list import decode_authority, decode_signature_lists
-from bartizan.formats.uefi import decode_variable
+from bartizan.formats.signature_list import certificates, decode_authority, decode_signature_lists, image_digests
+from bartizan.formats.uefi import SHIM_SLACK, decode_variable
 from bartizan.model.boot_facts import Authority, BootFacts, MeasuredText
 from bartizan.model.boot_log import BootLog, Event, EventType
 from bartizan.model.digest import HashAlg
-from bartizan.model.uefi import SignatureKind, Variable
+from bartizan.model.event_data import BootTextKind
+from bartizan.model.uefi import SignatureKind, SignatureList, Variable
 from bartizan.verify.replay import startup_locality
 
 IMAGE_TYPES = frozenset(
@@ -23,8 +25,12 @@ IMAGE_TYPES = frozenset(
         EventType.EFI_RUNTIME_SERVICES_DRIVER,
     }
 )
-COMMAND_LABELS = (b"kernel_cmdline: ", b"grub_cmd: ", b"module_cmdline: ", b"grub_kernel_cmdline: ")
-"""How GRUB labels what it measures into PCR 8; the digest covers the text behind the label."""
+COMMANDS = {
+    BootTextKind.GRUB_COMMAND: "grub_cmd",
+    BootTextKind.KERNEL_COMMAND_LINE: "kernel_cmdline",
+    BootTextKind.MODULE_COMMAND_LINE: "module_cmdline",
+}
+"""What GRUB measures into PCR 8, by the names that upstream gives it."""
 UTF16_COMMAND_PCRS = frozenset({8, 12})
 """Where systemd-boot and its stub measure the kernel command line, as UTF-16."""
 FIRST_STEP_TYPES = frozenset(
@@ -37,13 +43,13 @@ def extract_facts(log: BootLog | None, events: Iterable[Event], bank: HashAlg) -
     proved = tuple(events)
     policy = tuple(event for event in proved if event.pcr == 7)  # noqa: PLR2004  PCR 7 is its name
     secure_boot = _secure_boot(policy, bank)
-    revoked = tuple(_dbx(policy, bank))
+    revoked = _dbx(policy, bank)
     return BootFacts(
         secure_boot=secure_boot[1] if secure_boot else None,
         secure_boot_event=secure_boot[0] if secure_boot else None,
         authorities=tuple(_authorities(policy, bank)),
-        dbx_images=frozenset(digest for kind, digest in revoked if kind is SignatureKind.SHA256),
-        dbx_certificates=frozenset(digest for kind, digest in revoked if kind is SignatureKind.X509),
+        dbx_images=image_digests(revoked),
+        dbx_certificates=frozenset(hashlib.sha256(entry.data).digest() for entry in certificates(revoked)),
         sbat=_sbat(policy, bank),
         images=tuple(event for event in proved if event.reported_type in IMAGE_TYPES),
         texts=tuple(_texts(proved, bank)),
@@ -57,9 +63,16 @@ def _vouched(event: Event, bank: HashAlg) -> bool:
     return event.digests.get(bank) == bank.digest(event.data)
 
 
+def _authority_vouched(event: Event, variable: Variable, bank: HashAlg) -> bool:
+    """As above; shim before 15.3 logged bytes past the variable, of which its digest left out the last one."""
+    return _vouched(event, bank) or bool(
+        variable.trailing and event.digests.get(bank) == bank.digest(event.data[:-1])
+    )
+
+
 def _variable(event: Event) -> Variable | None:
     try:
-        return decode_variable(event.data)
+        return decode_variable(event.data, slack=SHIM_SLACK)
     except DecodeError:
         return None
 
@@ -81,20 +94,13 @@ def _secure_boot(events: Iterable[Event], bank: HashAlg) -> tuple[int, bool] | N
     return found[0].index, found[1].data == b"\1"
 
 
-def _dbx(events: Iterable[Event], bank: HashAlg) -> Iterator[tuple[SignatureKind, bytes]]:
+def _dbx(events: Iterable[Event], bank: HashAlg) -> tuple[SignatureList, ...]:
+    """The machine's own list of what must not run; empty where no verified event holds a readable one."""
     found = _configured(events, bank, name="dbx")
-    if found is None:
-        return
     try:
-        lists = decode_signature_lists(found[1].data)
+        return decode_signature_lists(found[1].data) if found else ()
     except DecodeError:
-        return
-    for some in lists:
-        for entry in some.entries:
-            if some.kind is SignatureKind.SHA256:
-                yield SignatureKind.SHA256, entry.data
-            elif some.kind is SignatureKind.X509:
-                yield SignatureKind.X509, hashlib.sha256(entry.data).digest()
+        return ()
 
 
 def _authorities(events: Iterable[Event], bank: HashAlg) -> Iterator[Authority]:
@@ -102,7 +108,7 @@ def _authorities(events: Iterable[Event], bank: HashAlg) -> Iterator[Authority]:
         variable = _variable(event) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY else None
         if variable is None or variable.name == "SbatLevel":
             continue
-        vouched = _vouched(event, bank)
+        vouched = _authority_vouched(event, variable, bank)
         yield Authority(
             event=event.index,
             variable=variable.name,
@@ -135,15 +141,23 @@ def _texts(events: Iterable[Event], bank: HashAlg) -> Iterator[MeasuredText]:
     for event in events:
         if event.reported_type != EventType.IPL:
             continue
-        for label in COMMAND_LABELS:
-            body = event.data.removeprefix(label).rstrip(b"\0")
-            if event.data.startswith(label) and event.digests.get(bank) == bank.digest(body):
-                text = body.decode("utf-8", "surrogateescape")
-                kind = "kernel_cmdline" if label.endswith(b"kernel_cmdline: ") else label[:-2].decode()
-                yield MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=text)
-        if event.pcr in UTF16_COMMAND_PCRS and len(event.data) % 2 == 0 and _vouched(event, bank):
+        command = _command(event, bank)
+        if command is not None:
+            yield command
+        elif event.pcr in UTF16_COMMAND_PCRS and len(event.data) % 2 == 0 and _vouched(event, bank):
             text = event.data.decode("utf-16-le", "surrogatepass").rstrip("\0")
             yield MeasuredText(event=event.index, pcr=event.pcr, kind="kernel_cmdline", text=text)
+
+
+def _command(event: Event, bank: HashAlg) -> MeasuredText | None:
+    """A command that GRUB measured: the digest covers its text, in an older form with a terminator."""
+    try:
+        said = decode_boot_text(event.data)
+    except DecodeError:
+        return None
+    kind = COMMANDS.get(said.kind)
+    covered = event.digests.get(bank) in (bank.digest(said.payload), bank.digest(said.payload + b"\0"))
+    return MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=said.text) if kind and covered else None
 
 
 def _actions(events: Iterable[Event], bank: HashAlg) -> Iterator[tuple[int, str]]:

@@ -44,7 +44,7 @@ def verify_chain(
     """
     if len(presented) > MAX_PRESENTED:
         raise VerifyError(CHECK, f"at most {MAX_PRESENTED} chain certificates expected, found {len(presented)}")
-    fault = _fault(leaf, "EK certificate", now)  # (1)
+    fault = _fault(leaf, role="EK certificate", now=now)  # (1)
     if fault is not None:
         raise VerifyError(CHECK, fault)
     refused: list[tuple[int, str]] = []
@@ -52,7 +52,7 @@ def verify_chain(
     checks = 0
     while unfinished:
         path = unfinished.pop()
-        for kind, issuer in _issuers(path, presented, anchors, refused):  # (2)
+        for kind, issuer in _issuers(path, presented=presented, anchors=anchors, refused=refused):  # (2)
             reason = _issuer_fault(issuer, path, kind=kind, now=now)  # (3) (4) (5)
             if reason is None:
                 checks += 1
@@ -69,7 +69,7 @@ def verify_chain(
 
 
 def _issuers(
-    path: Path, presented: tuple[Certificate, ...], anchors: TrustAnchors, refused: list[tuple[int, str]]
+    path: Path, *, presented: tuple[Certificate, ...], anchors: TrustAnchors, refused: list[tuple[int, str]]
 ) -> list[tuple[RootKind | None, Certificate]]:
     """Who may have issued the last certificate, the likeliest first; says why when there is nobody."""
     child = path[-1]
@@ -86,7 +86,7 @@ def _issuers(
 
 def _issuer_fault(issuer: Certificate, path: Path, *, kind: RootKind | None, now: datetime) -> str | None:
     role = "intermediate CA" if kind is None else "accepted CA"
-    fault = _fault(issuer, role, now)
+    fault = _fault(issuer, role=role, now=now)
     if fault is not None:
         return fault
     name = f"{role} {_name(issuer)}"
@@ -100,7 +100,7 @@ def _issuer_fault(issuer: Certificate, path: Path, *, kind: RootKind | None, now
     return None
 
 
-def _fault(certificate: Certificate, role: str, now: datetime) -> str | None:
+def _fault(certificate: Certificate, *, role: str, now: datetime) -> str | None:
     """What is wrong with a certificate in itself."""
     name = f"{role} {_name(certificate)}"
     if now > certificate.not_after:

@@ -1,6 +1,6 @@
 """Who is speaking: an attestation key that lives in the TPM whose endorsement key a CA, or the operator, vouches for.
 
-It does not verify the quote: `qualified_signer` must come from a quote whose signature by this AK was checked.
+It does not verify the quote: `qualified_signer` counts only if the quote it stands in is then verified with this AK.
 """
 
 from datetime import datetime
@@ -81,11 +81,11 @@ def qualified_name(parent: bytes, area: PublicArea) -> bytes:
     return area.name_alg.to_bytes(2, "big") + area.name_alg.digest(parent + area.name)
 
 
-def _finding(check: str, tier: Tier, why: str) -> Finding:
+def _finding(check: str, why: str, *, tier: Tier = Tier.AFFIRMING) -> Finding:
     return Finding(id=check, claim=Claim.INSTANCE_IDENTITY, tier=tier, why=why, anchor=ANCHORS[check])
 
 
-def _attribute_fault(area: PublicArea, wanted: tuple[Attribute, ...], unwanted: tuple[Attribute, ...]) -> str | None:
+def _attribute_fault(area: PublicArea, *, wanted: tuple[Attribute, ...], unwanted: tuple[Attribute, ...]) -> str | None:
     wrong = [f"{AttributeNames[one]} is clear" for one in wanted if one not in area.attributes]
     wrong += [f"{AttributeNames[one]} is set" for one in unwanted if one in area.attributes]
     return ", ".join(wrong) or None
@@ -93,19 +93,19 @@ def _attribute_fault(area: PublicArea, wanted: tuple[Attribute, ...], unwanted: 
 
 def _ak_attributes(ak: PublicArea) -> Finding:
     check = "identity.ak-attributes"
-    fault = _attribute_fault(ak, AK_SET, AK_CLEAR)
+    fault = _attribute_fault(ak, wanted=AK_SET, unwanted=AK_CLEAR)
     if fault is None and ak.scheme is None:
         fault = "it has no signing scheme"
     if fault is not None:
         raise VerifyError(check, f"the AK is no restricted signing key fixed to its TPM: {fault}")
-    return _finding(check, Tier.AFFIRMING, "the AK is a restricted signing key, made in its TPM and fixed to it")
+    return _finding(check, "the AK is a restricted signing key, made in its TPM and fixed to it")
 
 
 def _ek_key(reported: ReportedIdentity) -> tuple[PublicArea, Finding]:
     check, ek = "identity.ek-key", reported.ek
     if ek is None:
         raise VerifyError(check, "no EK public area was sent")
-    fault = _attribute_fault(ek, EK_SET, EK_CLEAR)
+    fault = _attribute_fault(ek, wanted=EK_SET, unwanted=EK_CLEAR)
     if fault is None and ek.symmetric is None:
         fault = "it has no symmetric cipher"
     if fault is not None:
@@ -116,7 +116,7 @@ def _ek_key(reported: ReportedIdentity) -> tuple[PublicArea, Finding]:
         weakness = _weakness(area)
         if weakness is not None:
             raise VerifyError(check, f"the {name} {weakness}")
-    return ek, _finding(check, Tier.AFFIRMING, "the EK is a restricted storage key; neither EK nor AK is weak")
+    return ek, _finding(check, "the EK is a restricted storage key; neither EK nor AK is weak")
 
 
 def _same_key(area: PublicArea, certified: CertificateKey) -> bool:
@@ -145,12 +145,12 @@ def _ek_origin(
     if enrolment.registered_ek is not None:
         if not compare_digest(enrolment.registered_ek, ek.name):
             raise VerifyError(check, f"EK {enrolment.registered_ek.hex()} is registered, found {ek.name.hex()}")
-        return None, (), _finding(check, Tier.AFFIRMING, "the EK was registered beforehand")
+        return None, (), _finding(check, "the EK was registered beforehand")
     if reported.ek_certificate is None:
         raise VerifyError(check, "there is no EK certificate, and no EK was registered beforehand")
     kind, path = verify_chain(reported.ek_certificate, presented=reported.chain, anchors=enrolment.anchors, now=now)
     why = f"the EK certificate leads to an accepted CA ({kind.value}): {path[-1].subject_text}"
-    return kind, path, _finding(check, Tier.AFFIRMING, why)
+    return kind, path, _finding(check, why)
 
 
 def _certificate_notes(path: Path) -> list[Finding]:
@@ -159,14 +159,12 @@ def _certificate_notes(path: Path) -> list[Finding]:
     for certificate in path[:-1]:
         who = certificate.subject_text or "the EK certificate"
         if certificate.signature_hash == "sha1":
-            notes.append(_finding(check, Tier.WARNING, f"{who} is signed with SHA-1"))
+            notes.append(_finding(check, f"{who} is signed with SHA-1", tier=Tier.WARNING))
         odd = [repair for repair in certificate.repairs if repair not in VENDOR_HABITS]
         if odd:
-            notes.append(_finding(check, Tier.WARNING, f"{who} is oddly encoded: {'; '.join(odd)}"))
+            notes.append(_finding(check, f"{who} is oddly encoded: {'; '.join(odd)}", tier=Tier.WARNING))
         elif certificate.repairs:
-            notes.append(
-                _finding(check, Tier.AFFIRMING, f"{who}, as its maker does it: {'; '.join(certificate.repairs)}")
-            )
+            notes.append(_finding(check, f"{who}, as its maker does it: {'; '.join(certificate.repairs)}"))
     return notes
 
 
@@ -183,7 +181,7 @@ def _residency(
         raise VerifyError(check, "the AK is a primary key, which says nothing of this EK without credential activation")
     place = "under the EK" if under_ek else "in the endorsement hierarchy"
     return (
-        _finding(check, Tier.AFFIRMING, f"the TPM's qualified signer places the AK {place}"),
+        _finding(check, f"the TPM's qualified signer places the AK {place}"),
         _activation_finding(shown=shown),
     )
 
@@ -191,10 +189,9 @@ def _residency(
 def _activation_finding(*, shown: bool) -> Finding:
     check = "identity.activation"
     if shown:
-        return _finding(check, Tier.AFFIRMING, "credential activation showed AK and EK in one TPM")
-    return _finding(
-        check, Tier.WARNING, "activation not shown: the qualified name fits, but it binds only signers that are TPMs"
-    )
+        return _finding(check, "credential activation showed AK and EK in one TPM")
+    why = "activation not shown: the qualified name fits, but it binds only signers that are TPMs"
+    return _finding(check, why, tier=Tier.WARNING)
 
 
 def _known(ak: PublicArea, enrolment: Enrolment) -> tuple[Finding, ...]:
@@ -203,4 +200,4 @@ def _known(ak: PublicArea, enrolment: Enrolment) -> tuple[Finding, ...]:
         return ()
     if not compare_digest(enrolment.ak_name, ak.name):
         raise VerifyError(check, f"another TPM poses as the enrolled node: AK {ak.name.hex()}")
-    return (_finding(check, Tier.AFFIRMING, "the AK is the enrolled one"),)
+    return (_finding(check, "the AK is the enrolled one"),)

@@ -1,6 +1,6 @@
 """Condense Microsoft's own description of its dbx into the counts and hashes `tests/unit/test_dbx_update.py` needs.
 
-    python condense_dbx_oracle.py DBX_INFO_JSON OUT
+python condense_dbx_oracle.py DBX_INFO_JSON OUT
 """
 
 import hashlib

@@ -36,9 +36,13 @@ SOURCES = {
         FIXTURE.format(name): TOOLS.format(name)
         for name in ("event-arch-linux.bin", "event-bootorder.bin", "event-sd-boot-fedora37.bin")
     },
-    "google_go-eventlog/testdata__eventlogs__tpm__ubuntu-2104-no-dbx.bin": TOOLS.format("event-gce-ubuntu-2104-log.bin"),
+    "google_go-eventlog/testdata__eventlogs__tpm__ubuntu-2104-no-dbx.bin": TOOLS.format(
+        "event-gce-ubuntu-2104-log.bin"
+    ),
 }
 LONGEST_TEXT = 200
+NAMELESS = {"(null)": None}
+"""What the C library printed where `tpm2_eventlog` had no text."""
 
 
 def sha256(hexadecimal: str) -> str:
@@ -79,7 +83,7 @@ def partition_table(event: dict[str, Any]) -> dict[str, Any]:
         "disk": header["DiskGUID"],
         "usable": [header["FirstUsableLBA"], header["LastUsableLBA"]],
         "partitions": [[each[key] for key in keys] for each in event["Partitions"]],
-        "names": [each["PartitionName"].replace("(null)", "") for each in event["Partitions"]],
+        "names": [NAMELESS.get(each["PartitionName"], each["PartitionName"]) for each in event["Partitions"]],
     }
 
 

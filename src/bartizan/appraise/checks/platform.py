@@ -45,8 +45,10 @@ def dma_protection(context: Context) -> Iterator[Finding]:
 
 def posture_binding(context: Context) -> Iterator[Finding]:
     """posture.binding: whether the quote covers the posture; recorded evidence with a raw nonce cannot show it."""
+    if context.evidence.posture is None:
+        return
     if context.evidence.posture_bound:
         yield context.say("posture.binding", Tier.AFFIRMING, "the quote covers the posture that came with it")
-    elif context.evidence.posture is not None:
+    else:
         why = "the posture is not bound to the quote (raw nonce), so that nothing above level 4 can rest on it"
         yield context.say("posture.binding", Tier.WARNING, why)

@@ -63,11 +63,9 @@ class _Child:
         os.close(self.lifeline)
         try:
             self.process.wait(SECONDS_TO_END)
-        except BaseException as error:
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
 
 
 @contextmanager
@@ -123,9 +121,9 @@ def _spawn(state: Path, port: int) -> tuple[_Child, Control]:
                 stderr=log,
                 env={**os.environ, "LC_ALL": "C"},
             )
-        except BaseException:
+        except OSError as error:
             os.close(lifeline)
-            raise
+            raise ConnectorError(f"swtpm cannot be started: {error}") from error
         finally:
             os.close(shell_end)
         return _Child(process=process, lifeline=lifeline), Control(listener.getsockname())

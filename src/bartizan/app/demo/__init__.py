@@ -1,0 +1,1 @@
+"""The main job, live: emulated machines with real TPM chips in software, recorded boots, and the attacks on them."""
