@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bartizan.errors import DecodeError
-from bartizan.formats.event_data import DECODERS
+from bartizan.formats.event_data import DECODERS, decode_loaded_image
 from bartizan.formats.tcg_log import decode_boot_log
 from bartizan.formats.uefi import SHIM_SLACK, decode_variable
 from bartizan.model.boot_log import Event
@@ -20,6 +20,9 @@ MOST = 200
 """Seeds of one target; the smallest are kept, which the fuzzer grows by itself."""
 LARGEST = 65_536
 """Bytes of one seed."""
+
+IMAGE_NUMBERS = 32
+"""Bytes before the device path in UEFI_IMAGE_LOAD_EVENT."""
 
 Seeds = Callable[[], Iterable[bytes]]
 
@@ -75,6 +78,18 @@ def recorded_variables() -> tuple[Variable, ...]:
 def variables(*names: str) -> Seeds:
     """The data of measured variables whose name starts with one of these."""
     return lambda: (variable.data for variable in recorded_variables() if variable.name.startswith(names))
+
+
+def device_paths() -> Iterator[bytes]:
+    """What stands behind the four numbers of an image load event."""
+    return (raw[IMAGE_NUMBERS:] for raw in event_data(decode_loaded_image)())
+
+
+def credentials() -> Iterator[bytes]:
+    """Recorded credentials as `targets.credential` takes them."""
+    for blob in VECTORS.glob("credential/*.cred_blob"):
+        id_object = blob.read_bytes()
+        yield bytes([len(id_object)]) + id_object + blob.with_suffix(".enc_secret").read_bytes()
 
 
 def public_keys() -> Iterator[bytes]:

@@ -62,7 +62,19 @@ from bartizan.model.digest import HashAlg
 from bartizan.verify.boot import verify_boot
 from bartizan.verify.ima import verify_ima
 from bartizan.verify.replay import replay
-from fuzz.seeds import LOGS, VECTORS, Seeds, chosen, event_data, files, labelled_events, public_keys, variables
+from fuzz.seeds import (
+    LOGS,
+    VECTORS,
+    Seeds,
+    chosen,
+    credentials,
+    device_paths,
+    event_data,
+    files,
+    labelled_events,
+    public_keys,
+    variables,
+)
 
 CRASHES = VECTORS / "crashes"
 SMALL, LARGE = 4096, 65_536
@@ -119,19 +131,21 @@ def judged_ima(raw: bytes) -> object:
 
 
 DATABASES = variables("db", "KEK", "PK", "MokList")
+LISTS = files("secure_boot/**/*.esl", "secure_boot/**/*.siglist")
+UPDATES = files("secure_boot/**/*.bin", "secure_boot/**/*.auth")
 
 TARGETS: dict[str, Target] = {
-    "public": Target(run=decode_public, seeds=files("**/*.pub")),
+    "public": Target(run=decode_public, seeds=files("**/*.pub", "**/*.tpm2b_public")),
     "public_key": Target(run=decode_public_key, seeds=public_keys),
     "attest": Target(run=decode_attest, seeds=files("**/*.attest")),
     "signature": Target(run=decode_signature, seeds=files("**/*.sig")),
     "selections": Target(run=selections),
-    "credential": Target(run=credential),
+    "credential": Target(run=credential, seeds=credentials),
     "boot_log": Target(run=decode_boot_log, seeds=LOGS, longest=LARGE),
     "boot_log_judged": Target(run=judged_boot_log, seeds=LOGS, longest=LARGE),
     "event_data": Target(run=event, seeds=labelled_events),
     "boot_text": Target(run=decode_boot_text, seeds=event_data(decode_boot_text)),
-    "device_path": Target(run=device_path),
+    "device_path": Target(run=device_path, seeds=device_paths),
     "device_security": Target(run=decode_device_security, seeds=event_data(decode_device_security)),
     "firmware_blob": Target(run=decode_firmware_blob, seeds=event_data(decode_firmware_blob)),
     "firmware_blob2": Target(run=decode_firmware_blob2, seeds=event_data(decode_firmware_blob2)),
@@ -155,8 +169,8 @@ TARGETS: dict[str, Target] = {
     "load_option": Target(run=decode_load_option, seeds=variables("Boot00")),
     "sbat": Target(run=decode_sbat, seeds=variables("SbatLevel")),
     "shim_variable": Target(run=decode_shim_variable, seeds=variables("Shim", "Mok", "Sbat")),
-    "signature_lists": Target(run=decode_signature_lists, seeds=DATABASES, longest=LARGE),
-    "signed_update": Target(run=decode_signed_update, longest=LARGE),
+    "signature_lists": Target(run=decode_signature_lists, seeds=LISTS, longest=LARGE),
+    "signed_update": Target(run=decode_signed_update, seeds=UPDATES, longest=LARGE),
     "ima": Target(run=decode_ima, seeds=IMA_LISTS, longest=LARGE),
     "ima_judged": Target(run=judged_ima, seeds=IMA_LISTS, longest=LARGE),
     "certificate": Target(run=decode_certificate, seeds=CERTIFICATES),

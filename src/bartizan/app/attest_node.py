@@ -39,8 +39,8 @@ def attest_node(
     try:
         verified = verify_evidence(evidence, challenge=challenge, enrolment=enrolment, now=now)
     except VerifyError as error:
-        return Outcome(result=refused(error, rules.catalogue, rules.levels, state=state, policy=rules.policy), verified=None)
-    context = Context(
-        evidence=verified, policy=rules.policy, catalogue=rules.catalogue, reference=rules.reference
-    )
+        return Outcome(
+            result=refused(error, rules.catalogue, rules.levels, state=state, policy=rules.policy), verified=None
+        )
+    context = Context(evidence=verified, policy=rules.policy, catalogue=rules.catalogue, reference=rules.reference)
     return Outcome(result=appraise(context, rules.levels, state=state), verified=verified)

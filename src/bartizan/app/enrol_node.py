@@ -1,4 +1,4 @@
-"""Enrolment by credential activation: only the TPM that holds both keys can answer. Randomness comes in as arguments."""
+"""Enrolment by credential activation: only the TPM that holds both keys can answer. Randomness is an argument."""
 
 import hmac
 
@@ -22,9 +22,7 @@ def open_enrolment(identity: ReportedIdentity, *, secret: bytes, entropy: Entrop
     return make_credential(identity.ek, ak_name=identity.ak.name, secret=secret, entropy=entropy)
 
 
-def close_enrolment(
-    identity: ReportedIdentity, *, secret: bytes, answer: bytes, anchors: TrustAnchors
-) -> Enrolment:
+def close_enrolment(identity: ReportedIdentity, *, secret: bytes, answer: bytes, anchors: TrustAnchors) -> Enrolment:
     """What the Verifier remembers of a node that opened the secret.
 
     Raises:

@@ -87,4 +87,3 @@ def selection_of(attest: Attest) -> dict[int, tuple[int, ...]]:
     """Bank to the PCRs that the quote covers."""
     body = attest.body
     return {s.alg: s.pcrs for s in body.selections} if isinstance(body, QuoteInfo) else {}
-

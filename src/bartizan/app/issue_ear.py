@@ -26,9 +26,7 @@ class IssuedEar:
     keys: Path
 
 
-def issue_ear(
-    result: AttestationResult, path: Path, *, key: Path | None, subject: str, now: datetime
-) -> IssuedEar:
+def issue_ear(result: AttestationResult, path: Path, *, key: Path | None, subject: str, now: datetime) -> IssuedEar:
     """Write the token to `path` and its key set to `path` + `.jwks.json`.
 
     Without a key, one is made for this token alone and forgotten: it proves integrity, not who signed.

@@ -57,6 +57,4 @@ def judge_folder(folder: Path, sources: Sources, *, now: datetime) -> Outcome:
     recording = read_recording(folder)
     rules = Rules(catalogue=catalogue(), levels=levels(), policy=policy, reference=reference)
     enrolment = Enrolment(anchors=anchors)
-    return attest_node(
-        recording.evidence, challenge=recording.challenge, enrolment=enrolment, rules=rules, now=now
-    )
+    return attest_node(recording.evidence, challenge=recording.challenge, enrolment=enrolment, rules=rules, now=now)

@@ -137,7 +137,7 @@ def load_policy(text: str, catalogue: Catalogue, *, source: str) -> Policy:
     """An appraisal policy.
 
     Raises:
-        PolicyError: an unknown setting, a digest that is none, a waiver for no check, a tier that would mean acceptance.
+        PolicyError: an unknown setting, a digest that is none, a waiver for no check, a tier that accepts.
     """
     file = _read(text, _PolicyFile, source=source)
     _known((row.check for row in file.waiver), catalogue, source=source)

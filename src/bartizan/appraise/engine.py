@@ -6,8 +6,8 @@ The vector starts at *none*: a claim without findings stays there; the worst fin
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from bartizan.appraise.checks import boot, ima, platform, recognised, secure_boot
 from bartizan.appraise.catalogue import Catalogue
+from bartizan.appraise.checks import boot, ima, platform, recognised, secure_boot
 from bartizan.appraise.context import Context
 from bartizan.appraise.levels import climb
 from bartizan.errors import VerifyError

@@ -3,6 +3,7 @@
 import typer
 
 from bartizan.cli.commands import appraisal, evidence, reference
+from bartizan.cli.commands.demo import demo
 
 app = typer.Typer(
     name="bartizan",
@@ -17,6 +18,7 @@ app.command()(evidence.ima)
 app.command()(evidence.quote)
 app.command()(appraisal.appraise)
 app.command()(appraisal.explain)
+app.command()(demo)
 app.add_typer(reference.app, name="reference")
 
 

@@ -12,13 +12,17 @@ PcrFile = Annotated[
 ]
 ShowAll = Annotated[bool, typer.Option("--all", help="Show what is in order as well.")]
 EvidenceDir = Annotated[
-    Path, typer.Argument(help="An evidence folder: quote.attest, quote.sig, ak.pub, pcrs_at_quote.json and logs.", metavar="DIR")
+    Path,
+    typer.Argument(
+        help="An evidence folder: quote.attest, quote.sig, ak.pub, pcrs_at_quote.json and logs.", metavar="DIR"
+    ),
 ]
 RootsDir = Annotated[
     Path | None,
     typer.Option(
         "--roots",
-        help="Accepted TPM CAs: self-signed certificates are anchors, others intermediates. Without it: the TPM makers' CAs that ship with Bartizan.",
+        help="Accepted TPM CAs: self-signed certificates are anchors, others intermediates."
+        " Without it: the TPM makers' CAs that ship with Bartizan.",
         metavar="DIR",
     ),
 ]
@@ -27,5 +31,6 @@ ReferenceDir = Annotated[
     typer.Option("--reference", help="Reference Values: a folder that `reference propose` wrote.", metavar="DIR"),
 ]
 PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", help="An appraisal policy (TOML) in place of the default one.", metavar="FILE")
+    Path | None,
+    typer.Option("--policy", help="An appraisal policy (TOML) in place of the default one.", metavar="FILE"),
 ]

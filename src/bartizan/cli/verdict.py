@@ -108,7 +108,9 @@ def _show_check(check: Check, findings: Sequence[Finding]) -> None:
         where = f" [{place(finding.at)}]" if finding.at.pcr is not None or finding.at.entry is not None else ""
         console.print(Padding(Text(f"• {finding.why}{where}"), (0, 0, 0, 4)))
     if len(findings) > SHOWN_EACH:
-        console.print(Padding(Text(f"• and {len(findings) - SHOWN_EACH} more of this kind (--json lists all)"), (0, 0, 0, 4)))
+        console.print(
+            Padding(Text(f"• and {len(findings) - SHOWN_EACH} more of this kind (--json lists all)"), (0, 0, 0, 4))
+        )
     for label, text in (
         ("vouched for by", VOUCHERS[findings[0].anchor]),
         ("why it matters", f"{check.why} {check.impact}"),

@@ -58,6 +58,10 @@ class Reader:
         self.offset = stop
         return layout.unpack_from(self._data, start)
 
+    def glance(self, layout: Struct) -> tuple[Any, ...]:
+        """The fields of one fixed layout ahead, without moving on; the caller has seen that they are there."""
+        return layout.unpack_from(self._data, self.offset)
+
     def u8(self, what: str) -> int:
         """One byte as a number."""
         return self.take(1, what)[0]

@@ -4,6 +4,8 @@ TCG PC Client Platform Firmware Profile 1.06, 10.2; TXT event types from Intel's
 Nothing is believed: a type is a label, a digest is a claim, both wait for replay against a quoted PCR.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from struct import Struct
 
 from bartizan.errors import DecodeError
@@ -114,7 +116,7 @@ def _spec_id(first: Event) -> dict[int, int]:
 
 def _agile_log(reader: LittleReader, first: Event, end: int) -> BootLog:
     sizes = _spec_id(first)
-    layouts = {alg: Struct(f"<{size}s") for alg, size in sizes.items()}
+    layouts = _layouts(sizes)
     events: list[Event] = []
     padding = 0
     while reader.remaining:
@@ -156,7 +158,50 @@ def _padding_at(reader: LittleReader, end: int) -> int:
     return end - reader.offset if any(not tail.strip(byte) for byte in PADDINGS) else 0
 
 
-def _agile_event(reader: LittleReader, index: int, layouts: dict[int, Struct]) -> Event:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layouts:
+    """The layouts of one log: each bank's digest, and a whole event head with all banks in the header's order."""
+
+    digests: Mapping[int, Struct]
+    algorithms: tuple[int, ...]
+    whole: Struct
+
+
+def _layouts(sizes: dict[int, int]) -> _Layouts:
+    fields = "".join(f"H{size}s" for size in sizes.values())
+    return _Layouts(
+        digests={alg: Struct(f"<{size}s") for alg, size in sizes.items()},
+        algorithms=tuple(sizes),
+        whole=Struct(f"<III{fields}I"),
+    )
+
+
+def _agile_event(reader: LittleReader, index: int, layouts: _Layouts) -> Event:
+    """One event; nearly all have every bank in the header's order, so that their head is read at once."""
+    offset = reader.offset
+    if reader.remaining >= layouts.whole.size:
+        pcr, kind, count, *fields, size = reader.glance(layouts.whole)
+        if count == len(layouts.algorithms) and tuple(fields[::2]) == layouts.algorithms:
+            if pcr >= PCR_COUNT:
+                _checked_pcr(pcr, kind, offset)
+            reader.offset = offset + layouts.whole.size
+            digests = dict(zip(layouts.algorithms, fields[1::2], strict=True))
+            return _event(reader, index, offset=offset, head=(pcr, kind, size), digests=digests)
+    return _odd_event(reader, index, layouts.digests)
+
+
+def _event(
+    reader: LittleReader, index: int, *, offset: int, head: tuple[int, int, int], digests: dict[int, bytes]
+) -> Event:
+    pcr, kind, size = head
+    if size > MAX_EVENT_DATA:
+        raise DecodeError("eventSize", reader.offset - 4, f"{size} is over the limit of {MAX_EVENT_DATA}")
+    data = reader.take(size, "event")
+    return Event(index=index, offset=offset, pcr=pcr, reported_type=kind, digests=digests, data=data)
+
+
+def _odd_event(reader: LittleReader, index: int, layouts: Mapping[int, Struct]) -> Event:
+    """One event read field by field: banks missing or in another order, or the log's last bytes."""
     offset = reader.offset
     pcr, kind, count = reader.unpack(AGILE_HEADER, "TCG_PCR_EVENT2")
     if pcr >= PCR_COUNT:
@@ -172,8 +217,4 @@ def _agile_event(reader: LittleReader, index: int, layouts: dict[int, Struct]) -
             raise DecodeError("digest.algId", reader.offset - 2, f"algorithm 0x{alg:04x} is {why}")
         (digests[alg],) = reader.unpack(layout, "digest")
     size = reader.u32("eventSize")
-    if size > MAX_EVENT_DATA:
-        raise DecodeError("eventSize", reader.offset - 4, f"{size} is over the limit of {MAX_EVENT_DATA}")
-    return Event(
-        index=index, offset=offset, pcr=pcr, reported_type=kind, digests=digests, data=reader.take(size, "event")
-    )
+    return _event(reader, index, offset=offset, head=(pcr, kind, size), digests=digests)

@@ -70,7 +70,7 @@ def name_parts(name: Der, what: str) -> tuple[Attributes, ...]:
     seen = 0
     while name.more:
         relative = name.enter(SET, what)
-        if not relative.more:
+        if relative.remaining == 0:
             raise relative.refuse(what, "a part without an attribute")
         part: list[tuple[str, str]] = []
         before = b""

@@ -1,8 +1,9 @@
 """Hash algorithms by their TCG number, and PCR values. It computes single digests and compares nothing."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import partial
 from typing import NewType
 
 Digest = NewType("Digest", bytes)
@@ -35,7 +36,7 @@ class HashAlg(IntEnum):
 
     def digest(self, data: bytes) -> bytes:
         """H(data)."""
-        return hashlib.new(HASHLIB_NAMES[self], data, usedforsecurity=False).digest()
+        return CONSTRUCTORS[self](data).digest()
 
     @classmethod
     def from_label(cls, label: str) -> "HashAlg":
@@ -68,6 +69,20 @@ HASHLIB_NAMES: Mapping[HashAlg, str] = {
     HashAlg.SHA3_384: "sha3_384",
     HashAlg.SHA3_512: "sha3_512",
 }
+
+
+def _constructor(name: str) -> Callable[[bytes], "hashlib._Hash"]:
+    """The hash's own function where there is one (several times faster than by name), else by its OpenSSL name."""
+    if name != "sha1" and hasattr(hashlib, name):
+        found: Callable[[bytes], hashlib._Hash] = getattr(hashlib, name)
+        return found
+    return partial(hashlib.new, name, usedforsecurity=False)
+
+
+CONSTRUCTORS: Mapping[HashAlg, Callable[[bytes], "hashlib._Hash"]] = {
+    alg: _constructor(name) for alg, name in HASHLIB_NAMES.items()
+}
+"""SHA-1 is asked for as not for security: its weakness is said in a finding, and a FIPS mode must not refuse it."""
 
 PcrValues = Mapping[int, bytes]
 """PCR index to value, one bank."""

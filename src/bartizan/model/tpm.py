@@ -116,7 +116,7 @@ class PublicArea:
 
     @property
     def name(self) -> bytes:
-        """nameAlg ‖ H(TPMT_PUBLIC); TPM 2.0 Part 1, 16."""
+        """NameAlg ‖ H(TPMT_PUBLIC); TPM 2.0 Part 1, 16."""
         return self.name_alg.to_bytes(2, "big") + self.name_alg.digest(self.raw)
 
 

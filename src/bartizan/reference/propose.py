@@ -61,7 +61,9 @@ def _events(boot: VerifiedBoot) -> Iterator[ReferenceEvent]:
         if event.reported_type == EventType.SEPARATOR:
             continue
         digests = {HashAlg(alg): digest for alg, digest in event.digests.items() if alg in SIZES}
-        strong = {alg: digest for alg, digest in digests.items() if alg != HashAlg.SHA1} or digests
+        strong: dict[HashAlg, bytes] = {
+            alg: digest for alg, digest in digests.items() if alg != HashAlg.SHA1
+        } or digests
         yield ReferenceEvent(pcr=event.pcr, digests=strong, label=label(event, boot.facts))
 
 

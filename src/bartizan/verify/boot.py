@@ -7,7 +7,7 @@ Steps:
 (3) the pinned bank decides; the other banks are reported.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from bartizan.model.boot_log import BootLog, Event, EventType
 from bartizan.model.digest import HashAlg, PcrBanks, PcrValues
@@ -31,14 +31,20 @@ def verify_boot(
     for part in (log, launch_log):  # (1)
         if part is not None and pinned in part.algorithms:
             findings += check_log(part, pinned)
+    everything = tuple(_events((log, launch_log)))
+    by_pcr: dict[int, list[int]] = {}
+    for event in everything:
+        by_pcr.setdefault(event.pcr, []).append(event.index)
     explanations = tuple(  # (2)
         explanation
         for bank, values in pcrs.items()
-        for explanation in _explain_bank(bank, values, logs=(log, launch_log), launched=launched)
+        for explanation in _explain_bank(
+            bank, values, replayed=_replayed((log, launch_log), bank), by_pcr=by_pcr, launched=launched
+        )
     )
     findings += _said(log, explanations, pinned=pinned, launched=launched)  # (3)
     explained = {e.pcr for e in explanations if e.explained and e.bank == pinned}
-    events = tuple(event for event in _events((log, launch_log)) if event.pcr in explained)
+    events = tuple(event for event in everything if event.pcr in explained)
     return VerifiedBoot(
         log=log,
         launch_log=launch_log,
@@ -71,12 +77,13 @@ def _replayed(logs: tuple[BootLog | None, ...], bank: HashAlg) -> dict[int, byte
 
 
 def _explain_bank(
-    bank: HashAlg, values: PcrValues, *, logs: tuple[BootLog | None, ...], launched: bool
+    bank: HashAlg,
+    values: PcrValues,
+    *,
+    replayed: PcrValues,
+    by_pcr: Mapping[int, Sequence[int]],
+    launched: bool,
 ) -> Iterator[PcrExplanation]:
-    replayed = _replayed(logs, bank)
-    by_pcr: dict[int, list[int]] = {}
-    for event in _events(logs):
-        by_pcr.setdefault(event.pcr, []).append(event.index)
     for pcr in BOOT_PCRS:
         if pcr not in values:
             continue

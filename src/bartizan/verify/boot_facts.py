@@ -31,6 +31,8 @@ COMMANDS = {
     BootTextKind.MODULE_COMMAND_LINE: "module_cmdline",
 }
 """What GRUB measures into PCR 8, by the names that upstream gives it."""
+COMMAND_STARTS = (b"grub_", b"kernel_cmdline", b"module_cmdline")
+"""How these begin; a quick look, so that other texts need not be decoded."""
 UTF16_COMMAND_PCRS = frozenset({8, 12})
 """Where systemd-boot and its stub measure the kernel command line, as UTF-16."""
 FIRST_STEP_TYPES = frozenset(
@@ -65,9 +67,7 @@ def _vouched(event: Event, bank: HashAlg) -> bool:
 
 def _authority_vouched(event: Event, variable: Variable, bank: HashAlg) -> bool:
     """As above; shim before 15.3 logged bytes past the variable, of which its digest left out the last one."""
-    return _vouched(event, bank) or bool(
-        variable.trailing and event.digests.get(bank) == bank.digest(event.data[:-1])
-    )
+    return _vouched(event, bank) or bool(variable.trailing and event.digests.get(bank) == bank.digest(event.data[:-1]))
 
 
 def _variable(event: Event) -> Variable | None:
@@ -151,6 +151,8 @@ def _texts(events: Iterable[Event], bank: HashAlg) -> Iterator[MeasuredText]:
 
 def _command(event: Event, bank: HashAlg) -> MeasuredText | None:
     """A command that GRUB measured: the digest covers its text, in an older form with a terminator."""
+    if not event.data.startswith(COMMAND_STARTS):
+        return None
     try:
         said = decode_boot_text(event.data)
     except DecodeError:

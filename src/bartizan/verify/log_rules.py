@@ -41,10 +41,11 @@ PCR7_ACTIONS = frozenset({b"DMA Protection Disabled", b"UEFI Debug Mode", b"Secu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bank:
-    """One log seen through one bank."""
+    """One log seen through one bank; `events` are those that extend a PCR."""
 
     log: BootLog
     alg: HashAlg
+    events: tuple[Event, ...]
 
     def is_hash_of(self, event: Event, data: bytes) -> bool:
         return event.digests.get(self.alg) == self.alg.digest(data)
@@ -55,7 +56,7 @@ class _Bank:
 
 def check_log(log: BootLog, alg: HashAlg) -> tuple[Finding, ...]:
     """Everything in the log that breaks a rule of its own; empty for a log that keeps them all."""
-    bank = _Bank(log=log, alg=alg)
+    bank = _Bank(log=log, alg=alg, events=tuple(extending(log)))
     rules = (_digests, _separators, _separator_counts, _look_alikes, _secure_boot_order, _after_exit, _localities)
     return tuple(finding for rule in rules for finding in rule(bank))
 
@@ -78,7 +79,7 @@ def variable_digest_holds(event: Event, alg: HashAlg) -> bool:
 
 def _digests(bank: _Bank) -> Iterator[Finding]:
     """(1) A digest that the specification defines as a hash of the data is that hash."""
-    for event in extending(bank.log):
+    for event in bank.events:
         if bank.alg not in event.digests:
             continue
         kind = event.reported_type
@@ -97,7 +98,7 @@ def _digests(bank: _Bank) -> Iterator[Finding]:
 
 def _separators(bank: _Bank) -> Iterator[Finding]:
     """(2) A separator in PCR 0–7 is 00000000 or ffffffff and its digest is the hash of that."""
-    for event in extending(bank.log):
+    for event in bank.events:
         if event.reported_type != EventType.SEPARATOR or bank.alg not in event.digests:
             continue
         if not bank.is_hash_of(event, event.data):
@@ -115,7 +116,7 @@ def _separators(bank: _Bank) -> Iterator[Finding]:
 def _separator_counts(bank: _Bank) -> Iterator[Finding]:
     """(3) Each of PCR 0–7 has one separator, not two."""
     seen: set[int] = set()
-    for event in extending(bank.log):
+    for event in bank.events:
         if event.reported_type != EventType.SEPARATOR or event.pcr not in FIRMWARE_PCRS:
             continue
         if event.pcr in seen:
@@ -127,7 +128,7 @@ def _separator_counts(bank: _Bank) -> Iterator[Finding]:
 def _look_alikes(bank: _Bank) -> Iterator[Finding]:
     """(4) No event carries a separator's digest under another name."""
     digests = {bank.alg.digest(data) for data in SEPARATORS}
-    for event in extending(bank.log):
+    for event in bank.events:
         if event.reported_type == EventType.SEPARATOR or event.pcr not in FIRMWARE_PCRS:
             continue
         if event.digests.get(bank.alg) in digests:
@@ -148,12 +149,12 @@ def _variable_name(event: Event) -> str | None:
 
 def _secure_boot_order(bank: _Bank) -> Iterator[Finding]:
     """(5) PCR 7 holds SecureBoot, PK, KEK, db, dbx once, first and in this order; then only what may follow."""
-    uefi = any(event.reported_type >= EventType.EFI_EVENT_BASE for event in extending(bank.log))
+    uefi = any(event.reported_type >= EventType.EFI_EVENT_BASE for event in bank.events)
     if not uefi:
         return
     known: list[str] = []
     separated = False
-    for event in extending(bank.log):
+    for event in bank.events:
         if event.pcr != POLICY_PCR:
             continue
         separated = separated or event.reported_type == EventType.SEPARATOR
@@ -206,7 +207,7 @@ def _authority_fault(event: Event, bank: _Bank) -> str | None:
 def _after_exit(bank: _Bank) -> Iterator[Finding]:
     """(6) Nothing boots after the boot services have ended."""
     exited = False
-    for event in extending(bank.log):
+    for event in bank.events:
         if exited and event.pcr in (4, 5):
             why = f"PCR {event.pcr} was extended after the operating system had taken over from the firmware"
             yield outcome("boot.after-exit", Tier.CONTRAINDICATED, why, bank.at(event))

@@ -39,7 +39,9 @@ def verify_quote(
     check_selection(body, challenge)  # (4)
     pcrs = check_pcr_digest(body, untrusted_pcrs, hash_alg=reported.signature.hash_alg)  # (5)
     findings = (
-        outcome("quote.signature", Tier.AFFIRMING, "the quote is signed by the attestation key, over these exact bytes"),
+        outcome(
+            "quote.signature", Tier.AFFIRMING, "the quote is signed by the attestation key, over these exact bytes"
+        ),
         *strength(reported.signature, banks=[challenge.pinned]),
     )
     return VerifiedQuote(attest=attest, pcrs=pcrs, pinned=challenge.pinned, findings=findings)
@@ -59,7 +61,7 @@ def quoted(attest: Attest) -> QuoteInfo:
 
 
 def check_extra_data(attest: Attest, expected: bytes | None) -> None:
-    """extraData is the value asked for; None when the request is not known.
+    """ExtraData is the value asked for; None when the request is not known.
 
     Raises:
         VerifyError: another value: a replayed quote, or one made for somebody else.

@@ -1,11 +1,9 @@
 """Replay of a boot log: the PCR values that its events lead to. It compares nothing with a TPM."""
 
-import hashlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from bartizan.model.boot_log import BootLog, Event, EventType
-from bartizan.model.digest import HASHLIB_NAMES, HashAlg
+from bartizan.model.digest import CONSTRUCTORS, HashAlg
 
 STARTUP_LOCALITY = b"StartupLocality\0"
 STARTUP_LOCALITIES = (0, 3, 4)
@@ -49,7 +47,7 @@ def replay(log: BootLog, alg: HashAlg) -> dict[int, bytes]:
     """
     zero = bytes(alg.size)
     values = {0: bytes(alg.size - 1) + bytes([startup_locality(log)])}
-    hashed = _constructor(alg)
+    hashed = CONSTRUCTORS[alg]
     touched: set[int] = set()
     for event in log.events:
         digest = event.digests.get(alg)
@@ -58,11 +56,6 @@ def replay(log: BootLog, alg: HashAlg) -> dict[int, bytes]:
         values[event.pcr] = hashed(values.get(event.pcr, zero) + digest).digest()
         touched.add(event.pcr)
     return {pcr: values[pcr] for pcr in sorted(touched)}
-
-
-def _constructor(alg: HashAlg) -> Callable[[bytes], Any]:
-    fast: Callable[[bytes], Any] | None = getattr(hashlib, HASHLIB_NAMES[alg], None)
-    return fast or (lambda data: hashlib.new(HASHLIB_NAMES[alg], data, usedforsecurity=False))
 
 
 def extending(log: BootLog) -> Iterable[Event]:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bartizan.app.demo.recordings import Boot
-
 from bartizan.collect.identity import create_ak, open_ek
 from bartizan.collect.tpm import KeyBlob, Tpm
 from bartizan.connectors.swtpm.control import Control
@@ -16,7 +15,6 @@ from bartizan.formats.tcg_log_writer import encode_agile_log
 from bartizan.formats.tpm2 import encode_credential
 from bartizan.model.boot_log import BootLog, EventType, LogFormat
 from bartizan.model.digest import PCR_COUNT, HashAlg
-
 from bartizan.model.ima import ImaEntry
 from bartizan.model.tpm import Credential
 from bartizan.verify.replay import startup_locality
@@ -78,7 +76,9 @@ class Machine:
         with open_ek(self.tpm) as ek, self.tpm.loaded(ek.handle, self._key()) as ak:
             attest, signature = self.tpm.quote(ak, extra_data, banks)
         values = self.tpm.pcr_read(banks)
-        pcrs = {HashAlg(alg).label: {str(pcr): value.hex() for pcr, value in bank.items()} for alg, bank in values.items()}
+        pcrs = {
+            HashAlg(alg).label: {str(pcr): value.hex() for pcr, value in bank.items()} for alg, bank in values.items()
+        }
         quoted = {"quote.attest": attest, "quote.sig": signature, "nonce.bin": extra_data}
         return self.files | quoted | {"pcrs_at_quote.json": json.dumps(pcrs, indent=1).encode()}
 
@@ -104,5 +104,3 @@ def _extends(entry: ImaEntry) -> dict[int, bytes]:
         HashAlg.SHA256: HashAlg.SHA256.digest(data),
         HashAlg.SHA384: sha1.ljust(HashAlg.SHA384.size, b"\0"),
     }
-
-

@@ -37,7 +37,9 @@ def with_new_kernel(boot: Boot, *, image: bytes) -> Boot:
     """The boot as it would be with another kernel: its image in PCR 4 and its file in PCR 9 have other digests."""
 
     def change(event: Event) -> Event:
-        without_path = event.reported_type == EventType.EFI_BOOT_SERVICES_APPLICATION and len(event.data) == KERNEL_EVENT
+        without_path = (
+            event.reported_type == EventType.EFI_BOOT_SERVICES_APPLICATION and len(event.data) == KERNEL_EVENT
+        )
         if (event.pcr == IMAGE_PCR and without_path) or (event.pcr == FILE_PCR and event.data.startswith(b"/vmlinuz")):
             return replace(event, digests=digests_of(event, image + bytes([event.pcr])))
         return event
@@ -53,7 +55,10 @@ def without_secure_boot(boot: Boot) -> Boot:
     """The boot as it would be with Secure Boot off: the variable is 0, and no authority vouches for anything."""
 
     def change(event: Event) -> Event:
-        if event.reported_type == EventType.EFI_VARIABLE_DRIVER_CONFIG and decode_variable(event.data).name == "SecureBoot":
+        if (
+            event.reported_type == EventType.EFI_VARIABLE_DRIVER_CONFIG
+            and decode_variable(event.data).name == "SecureBoot"
+        ):
             data = event.data[:-1] + b"\0"
             return replace(event, data=data, digests=digests_of(event, data))
         return event

@@ -12,9 +12,7 @@ def strength(context: Context) -> Iterator[Finding]:
     boot = context.evidence.boot
     if boot.log is None:
         return
-    stronger = sorted(
-        {e.bank.label for e in boot.explanations if e.explained and e.events and e.bank != HashAlg.SHA1}
-    )
+    stronger = sorted({e.bank.label for e in boot.explanations if e.explained and e.events and e.bank != HashAlg.SHA1})
     if stronger:
         yield context.say("boot.strength", Tier.AFFIRMING, f"boot PCRs are explained in {', '.join(stronger)}")
         return

@@ -10,7 +10,9 @@ from bartizan.verify.ima import violation_kinds
 
 MEASURING_POLICIES = frozenset({"tcb"})
 """Values of ima_policy= that measure every executed and mapped file and what root reads (kernel, ima_policy.c)."""
-BLIND_SPOTS = "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs"
+BLIND_SPOTS = (
+    "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs"
+)
 AGGREGATE = b"boot_aggregate"
 KERNEL_PARAMETERS_END = "--"
 """What follows belongs to init (Linux Documentation/admin-guide/kernel-parameters.rst)."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from bartizan.appraise.context import Context
+from bartizan.formats.inert import inert
 from bartizan.model.result import Finding, Pointer, Tier
 
 ACM_LOCALITY = 3
@@ -17,7 +18,7 @@ def first_step(context: Context) -> Iterator[Finding]:
         why = "who measured the first code is not known: PCR 0 is not explained"
         yield context.say("platform.first-step", Tier.NONE, why, Pointer(pcr=0))
         return
-    said = "; ".join(dict.fromkeys(facts.first_step))
+    said = inert("; ".join(dict.fromkeys(facts.first_step)))
     if facts.startup_locality == H_CRTM_LOCALITY:
         why = "a hardware CRTM measured the first code before the TPM was started (PCR 0 starts at locality 4)"
         yield context.say("platform.first-step", Tier.AFFIRMING, why, Pointer(pcr=0))
@@ -25,7 +26,7 @@ def first_step(context: Context) -> Iterator[Finding]:
         why = "an authenticated code module started the TPM and measured the first code (PCR 0 starts at locality 3)"
         yield context.say("platform.first-step", Tier.AFFIRMING, f"{why}{': ' + said if said else ''}", Pointer(pcr=0))
     elif said:
-        why = f"the log says that hardware measured the first code ({said}), but PCR 0 started at locality 0, as for software"
+        why = f"the log says that hardware measured the first code ({said}), but PCR 0 started as for software"
         yield context.say("platform.first-step", Tier.WARNING, why, Pointer(pcr=0))
     else:
         why = "nobody measures the first step here: the firmware's first code vouches for itself"

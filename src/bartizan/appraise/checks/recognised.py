@@ -4,7 +4,7 @@ Each event of an explained PCR must be a known one; a separator says nothing and
 by digest too, and the file they come from is measured in PCR 9, so their order needs no rule of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bartizan.appraise.checks.signer import SignerRule
@@ -71,9 +71,7 @@ def _part(context: Context, part: Part, signer: SignerRule) -> Iterator[Finding]
         yield context.say(part.check, Tier.AFFIRMING, why, Pointer(pcr=part.pcrs[0]))
 
 
-def _pcr(
-    context: Context, part: Part, reference: ReferenceIndex, *, pcr: int, signer: SignerRule
-) -> Iterator[Finding]:
+def _pcr(context: Context, part: Part, reference: ReferenceIndex, *, pcr: int, signer: SignerRule) -> Iterator[Finding]:
     events = [event for event in context.measured(pcr) if not is_separator(event, context.bank)]
     expected = reference.by_pcr.get(pcr, ())
     if expected and not events:
@@ -86,7 +84,7 @@ def _pcr(
         if accepted is not None:
             yield context.say(part.check, Tier.AFFIRMING, accepted, context.at(event))
             continue
-        why = f"{part.name} not recognised: {_difference(context, event, expected)}"
+        why = f"{part.name} not recognised: {_difference(context, event)}"
         yield context.say(part.check, Tier.WARNING, why, context.at(event))
 
 
@@ -96,7 +94,7 @@ def is_separator(event: Event, bank: HashAlg) -> bool:
     return event.reported_type == EventType.SEPARATOR and any(digest == bank.digest(data) for data in SEPARATORS)
 
 
-def _difference(context: Context, event: Event, expected: Sequence[object]) -> str:
+def _difference(context: Context, event: Event) -> str:
     """What an event is, and for a text which words were added or left out against the nearest known one."""
     text = next((t for t in context.evidence.boot.facts.texts if t.event == event.index and t.pcr == event.pcr), None)
     reference = context.reference

@@ -38,8 +38,8 @@ class SignerRule:
         """The sentence that says why this event is accepted, or None."""
         if event.pcr == 4 and event.index in self.images:  # noqa: PLR2004  PFP 1.06, 3.3.4.5: images are in PCR 4
             return (
-                f"a kernel that is no Reference Value, accepted by signer: Secure Boot was on, the loaders before it are"
-                f" recognised, and only accepted authorities let code run ({self.names})"
+                "a kernel that is no Reference Value, accepted by signer: Secure Boot was on, the loaders before it"
+                f" are recognised, and only accepted authorities let code run ({self.names})"
             )
         if event.index == self.kernel_file and event.pcr == 9:  # noqa: PLR2004  GRUB measures files into PCR 9
             return f"the file of the kernel that was accepted by signer ({self.names})"

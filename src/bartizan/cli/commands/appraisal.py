@@ -46,10 +46,14 @@ def appraise(
     reference: ReferenceDir = None,
     roots: RootsDir = None,
     require: Require = DEFAULT_LEVEL,
-    ear: Annotated[Path | None, typer.Option("--ear", help="Write the result as a signed EAR token.", metavar="FILE")] = None,
+    ear: Annotated[
+        Path | None, typer.Option("--ear", help="Write the result as a signed EAR token.", metavar="FILE")
+    ] = None,
     ear_key: Annotated[
         Path | None,
-        typer.Option("--ear-key", help="EC P-256 private key (PEM) to sign with; without it a one-time key.", metavar="FILE"),
+        typer.Option(
+            "--ear-key", help="EC P-256 private key (PEM) to sign with; without it a one-time key.", metavar="FILE"
+        ),
     ] = None,
     show_all: ShowAll = False,
     as_json: AsJson = False,
@@ -74,7 +78,9 @@ def appraise(
     console.print(findings_table(result.findings, affirming=show_all))
     if not show_all:
         passed = sum(finding.passes for finding in result.findings)
-        console.print(Text(f"{passed} findings in order (--all shows them); what to do: bartizan explain {folder}", style="dim"))
+        console.print(
+            Text(f"{passed} findings in order (--all shows them); what to do: bartizan explain {folder}", style="dim")
+        )
     return _exit_code(result, require)
 
 
@@ -97,7 +103,13 @@ def explain(
         document: dict[str, Any] = result_document(result)
         document["chain"] = [link_document(link) for link in links]
         document["explanations"] = {
-            check: {"title": said.title, "why": said.why, "impact": said.impact, "fix": said.fix, "references": said.references}
+            check: {
+                "title": said.title,
+                "why": said.why,
+                "impact": said.impact,
+                "fix": said.fix,
+                "references": said.references,
+            }
             for check in dict.fromkeys(finding.id for finding in result.findings if not finding.passes)
             if (said := catalogue()[check])
         }

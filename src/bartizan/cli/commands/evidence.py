@@ -52,7 +52,9 @@ def log(
 def _show_log(report: LogReport, *, file: Path, show_all: bool) -> None:
     banks = ", ".join(documents.bank_name(alg) for alg in report.log.algorithms)
     padded = f", {report.log.padding} bytes of padding" if report.log.padding else ""
-    console.print(Text(f"{file}: {report.log.format.value} boot log, {len(report.log.events)} events, banks {banks}{padded}"))
+    console.print(
+        Text(f"{file}: {report.log.format.value} boot log, {len(report.log.events)} events, banks {banks}{padded}")
+    )
     console.print()
     if show_all:
         console.print(_events_table(report))
@@ -116,7 +118,9 @@ def _show_findings(findings: tuple[Finding, ...], *, status: Tier, show_all: boo
 def ima(
     file: Annotated[Path, typer.Argument(help="ascii_runtime_measurements or binary_runtime_measurements.")],
     pcrs: PcrFile = None,
-    pcr10: Annotated[str | None, typer.Option("--pcr10", help="The value of PCR 10, instead of --pcrs.", metavar="HEX")] = None,
+    pcr10: Annotated[
+        str | None, typer.Option("--pcr10", help="The value of PCR 10, instead of --pcrs.", metavar="HEX")
+    ] = None,
     bank: Annotated[str, typer.Option("--bank", help="The bank that --pcr10 is of.", metavar="ALG")] = "sha256",
     show_all: ShowAll = False,
     as_json: AsJson = False,
@@ -146,7 +150,8 @@ def _matched(report: ImaReport) -> str:
         return "not held against a TPM: give --pcrs or --pcr10"
     if report.matched is None:
         return f"no part of the list leads to PCR {IMA_PCR} of the {report.pinned.label} bank"
-    return f"{report.matched} of {len(report.list.entries)} entries lead to PCR {IMA_PCR} of the {report.pinned.label} bank"
+    total = len(report.list.entries)
+    return f"{report.matched} of {total} entries lead to PCR {IMA_PCR} of the {report.pinned.label} bank"
 
 
 def _ima_pcrs(pcrs: Path | None, pcr10: str | None, bank: str) -> PcrBanks | None:
@@ -169,7 +174,9 @@ def quote(
     attest: Annotated[Path, typer.Option("--attest", help="TPMS_ATTEST, as TPM2_Quote returned it.", metavar="F")],
     signature: Annotated[Path, typer.Option("--signature", help="TPMT_SIGNATURE.", metavar="F")],
     key: Annotated[Path, typer.Option("--key", help="The attestation key: TPM2B_PUBLIC, or PEM or DER.", metavar="F")],
-    nonce: Annotated[Path | None, typer.Option("--nonce", help="The bytes that extraData must be.", metavar="F")] = None,
+    nonce: Annotated[
+        Path | None, typer.Option("--nonce", help="The bytes that extraData must be.", metavar="F")
+    ] = None,
     pcrs: PcrFile = None,
     show_all: ShowAll = False,
     as_json: AsJson = False,
@@ -202,8 +209,8 @@ def _show_quote(report: QuoteReport, *, show_all: bool) -> None:
     table.add_row("PCR values are the quoted ones", _answer(report.pcr_digest_holds))
     for alg, indices in selection_of(report.attest).items():
         table.add_row(f"covers {documents.bank_name(alg)}", f"PCR {ranges(frozenset(indices))}")
-    counted = f"reset {clock.reset_count}, restart {clock.restart_count}, {clock.clock} ms, {'' if clock.safe else 'not '}safe"
-    table.add_row("clock", counted)
+    safe = "safe" if clock.safe else "not safe"
+    table.add_row("clock", f"reset {clock.reset_count}, restart {clock.restart_count}, {clock.clock} ms, {safe}")
     table.add_row("extraData", report.attest.extra_data.hex())
     console.print(table)
     console.print()
