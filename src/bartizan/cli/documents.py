@@ -1,11 +1,12 @@
 """Results as JSON documents: the same content that people see, one shape each."""
 
+from dataclasses import asdict
 from typing import Any
 
 from bartizan.app.chain import Link
 from bartizan.app.inspect_ima import ImaReport
 from bartizan.app.inspect_log import LogReport
-from bartizan.app.inspect_quote import QuoteReport, selection_of
+from bartizan.app.inspect_quote import QuoteReport
 from bartizan.cli.console import finding_document, pointer_document
 from bartizan.model.digest import SIZES, HashAlg
 from bartizan.model.result import AttestationResult
@@ -52,20 +53,15 @@ def ima_document(report: ImaReport) -> dict[str, Any]:
 
 def quote_document(report: QuoteReport) -> dict[str, Any]:
     """`bartizan quote --json`."""
-    clock = report.attest.clock
     return {
+        "generation": report.generation,
         "signature": report.signature_holds,
         "extra_data": report.extra_data_holds,
-        "extra_data_hex": report.attest.extra_data.hex(),
-        "selection": {bank_name(alg): list(pcrs) for alg, pcrs in selection_of(report.attest).items()},
+        "extra_data_hex": report.extra_data.hex(),
+        "selection": {bank_name(alg): sorted(pcrs) for alg, pcrs in report.selection.items()},
         "pcr_digest": report.pcr_digest_holds,
-        "clock": {
-            "clock": clock.clock,
-            "reset_count": clock.reset_count,
-            "restart_count": clock.restart_count,
-            "safe": clock.safe,
-        },
-        "firmware_version": f"{report.attest.firmware_version:016x}",
+        "clock": asdict(report.clock) if report.clock else None,
+        "firmware_version": f"{report.firmware_version:016x}" if report.firmware_version is not None else None,
         "findings": [finding_document(finding) for finding in report.findings],
         "status": report.status.value,
     }

@@ -7,7 +7,6 @@ from bartizan.errors import DecodeError
 from bartizan.formats.reader import Reader
 from bartizan.model.digest import HashAlg
 from bartizan.model.tpm import (
-    TPM_GENERATED,
     Alg,
     Attest,
     Attribute,
@@ -231,8 +230,6 @@ def decode_attest(raw: bytes) -> Attest:
         raise DecodeError("TPMS_ATTEST", 0, f"{len(raw)} bytes are over the limit of {MAX_ATTEST}")
     reader = Reader(raw)
     magic, kind = reader.u32("magic"), reader.u16("type")
-    if magic != TPM_GENERATED:
-        raise DecodeError("TPMS_ATTEST.magic", 0, f"ff544347 expected, found {magic:08x}: not made by a TPM")
     signer = reader.sized16("qualifiedSigner", limit=MAX_NAME)
     extra = reader.sized16("extraData", limit=MAX_DATA)
     clock, firmware = _clock(reader), reader.u64("firmwareVersion")

@@ -170,6 +170,15 @@ class Attest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tpm12Quote:
+    """TPM_QUOTE_INFO of a TPM 1.2: SHA-1 over the PCR composite, and the nonce; 20 bytes each."""
+
+    raw: bytes
+    composite_digest: bytes
+    external_data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """TPMT_SIGNATURE: `rsa` for RSASSA and RSAPSS, `r` and `s` for ECDSA."""
 

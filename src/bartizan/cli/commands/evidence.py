@@ -10,7 +10,7 @@ from rich.text import Text
 from bartizan.app.evidence_folder import read_file
 from bartizan.app.inspect_ima import ImaReport, inspect_ima
 from bartizan.app.inspect_log import LogReport, inspect_log
-from bartizan.app.inspect_quote import QuoteReport, inspect_quote, selection_of
+from bartizan.app.inspect_quote import QuoteReport, inspect_quote
 from bartizan.cli import documents
 from bartizan.cli.console import BAD, GOOD, console, findings_table, mark, print_json, reporting
 from bartizan.cli.options import AsJson, PcrFile, ShowAll
@@ -203,15 +203,17 @@ def _show_quote(report: QuoteReport, *, show_all: bool) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    clock = report.attest.clock
+    table.add_row("made by a", report.generation)
     table.add_row("signed by this key", _answer(report.signature_holds))
     table.add_row("extraData is the nonce", _answer(report.extra_data_holds))
     table.add_row("PCR values are the quoted ones", _answer(report.pcr_digest_holds))
-    for alg, indices in selection_of(report.attest).items():
-        table.add_row(f"covers {documents.bank_name(alg)}", f"PCR {ranges(frozenset(indices))}")
-    safe = "safe" if clock.safe else "not safe"
-    table.add_row("clock", f"reset {clock.reset_count}, restart {clock.restart_count}, {clock.clock} ms, {safe}")
-    table.add_row("extraData", report.attest.extra_data.hex())
+    for alg, indices in report.selection.items():
+        table.add_row(f"covers {documents.bank_name(alg)}", f"PCR {ranges(indices)}")
+    if report.clock is not None:
+        clock = report.clock
+        safe = "safe" if clock.safe else "not safe"
+        table.add_row("clock", f"reset {clock.reset_count}, restart {clock.restart_count}, {clock.clock} ms, {safe}")
+    table.add_row("extraData", report.extra_data.hex())
     console.print(table)
     console.print()
     _show_findings(report.findings, status=report.status, show_all=show_all)
