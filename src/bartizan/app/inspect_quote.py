@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from bartizan.errors import VerifyError
 from bartizan.formats.public_key import decode_public_key
-from bartizan.formats.tpm2 import decode_attest, decode_signature
+from bartizan.formats.quote_signature import decode_quote_signature
+from bartizan.formats.tpm2 import decode_attest
 from bartizan.formats.tpm12 import composite_digests, decode_tpm12_quote, is_tpm12_quote
 from bartizan.model.digest import HashAlg, PcrBanks
 from bartizan.model.result import Finding, Tier, worst
@@ -75,7 +76,8 @@ def inspect_quote(
     """
     if is_tpm12_quote(attest):
         return _inspect_tpm12(attest, signature, key, nonce=nonce, pcrs=pcrs)
-    reported, signed, by = decode_attest(attest), decode_signature(signature), decode_public_key(key)
+    reported, by = decode_attest(attest), decode_public_key(key)
+    signed = decode_quote_signature(signature, by)
     ledger = _Ledger()
 
     def genuine() -> None:

@@ -152,6 +152,8 @@ def strength(signature: Signature, *, banks: Sequence[int]) -> tuple[Finding, ..
     """
     if signature.hash_alg == HashAlg.SHA1:
         return (outcome("quote.strength", Tier.WARNING, "the quote is signed over a SHA-1 digest: SHA-1 strength"),)
+    if not banks:
+        return (outcome("quote.selection", Tier.WARNING, "the quote covers no PCR: it proves nothing but the key"),)
     if all(bank == HashAlg.SHA1 for bank in banks):
         why = "the quote covers SHA-1 PCRs only: what it proves has SHA-1 strength"
         return (outcome("quote.strength", Tier.WARNING, why, Pointer(bank=HashAlg.SHA1.label)),)
