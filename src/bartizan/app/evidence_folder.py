@@ -1,7 +1,8 @@
 """Recorded evidence: a folder as an agent (or the testbed) wrote it, decoded. Nothing in it is proved yet.
 
 Files: quote.attest, quote.sig, ak.pub, pcrs_at_quote.json (needed); ek.pub, ek_cert.der, ek_chain.pem, nonce.bin,
-bios_at_quote.bin, ima_at_quote.bin, txt_eventlog.bin, posture.json (each missing one leaves something unproved).
+bios_at_quote.bin, ima_at_quote.bin, txt_eventlog.bin, cmdline, posture.json (each one missing leaves something
+unproved).
 """
 
 from collections.abc import Callable, Mapping
@@ -21,12 +22,14 @@ from bartizan.model.evidence import Challenge, ReportedEvidence, ReportedIdentit
 Decoded = TypeVar("Decoded")
 MAX_FILE = 64 * 1024 * 1024
 """Bytes of one file: the limit of the largest decoder (IMA)."""
+MAX_COMMAND_LINE = 4096
+"""Bytes: COMMAND_LINE_SIZE is 2048 on x86 and 4096 elsewhere."""
 NEEDED = ("quote.attest", "quote.sig", "ak.pub", "pcrs_at_quote.json")
 LAUNCH_LOGS = ("txt_eventlog.bin", "txt_at_quote.bin", "drtm_at_quote.bin", "drtm_eventlog.bin", "launch_at_quote.bin")
 """Names under which a dynamic launch's log is looked for, the first one found counts."""
 KNOWN = (
     *NEEDED,
-    *("ek.pub", "ek_cert.der", "ek_chain.pem", "nonce.bin", "posture.json"),
+    *("ek.pub", "ek_cert.der", "ek_chain.pem", "nonce.bin", "posture.json", "cmdline"),
     *("bios_at_quote.bin", "ima_at_quote.bin"),
     *LAUNCH_LOGS,
 )
@@ -98,7 +101,15 @@ def decode_evidence(files: Mapping[str, bytes]) -> ReportedEvidence:
         launch_log=_optional(files, launch, decode_boot_log),
         ima=_optional(files, "ima_at_quote.bin", decode_ima),
         posture=files.get("posture.json"),
+        untrusted_command_line=_command_line(files.get("cmdline")),
     )
+
+
+def _command_line(raw: bytes | None) -> str | None:
+    """/proc/cmdline as text; what is no text, or too long for a kernel, is left out: it is hearsay anyway."""
+    if raw is None or len(raw) > MAX_COMMAND_LINE:
+        return None
+    return raw.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def _identity(files: Mapping[str, bytes]) -> ReportedIdentity:

@@ -32,7 +32,7 @@ def decode_quote_signature(raw: bytes, by: SigningKey) -> Signature:
 
 def _hash_of(by: SigningKey) -> HashAlg:
     named = by.scheme.hash_alg if by.scheme else None
-    return HashAlg(named) if named in SIZES else HashAlg.SHA256
+    return HashAlg(named) if named is not None and named in SIZES else HashAlg.SHA256
 
 
 def _pair(raw: bytes, hash_alg: HashAlg) -> Signature:

@@ -24,6 +24,8 @@ MAX_ALGORITHMS = 8
 MAX_UNKNOWN_DIGEST = 128
 """Bytes of a digest in an algorithm that we do not compute: the header's word is taken up to here."""
 SPEC_ID = b"Spec ID Event03\0"
+SPEC_ID_FIXED = len(SPEC_ID) + 8
+"""Bytes of a Spec ID event before its list of banks."""
 SHA1_HEADER = Struct("<II20sI")
 AGILE_HEADER = Struct("<III")
 PAIR = Struct("<HH")
@@ -42,18 +44,19 @@ def decode_boot_log(raw: bytes) -> BootLog:
         raise DecodeError("boot log", 0, "the log is empty")
     if len(raw) > MAX_LOG:
         raise DecodeError("boot log", 0, f"{len(raw)} bytes are over the limit of {MAX_LOG}")
-    end = len(raw)
+    content = _content_end(raw)
+    if not content:
+        raise DecodeError("boot log", 0, f"{len(raw)} bytes of padding and no event")
     reader = LittleReader(raw)
     first = _sha1_event(reader, 0)
     if first.reported_type == EventType.NO_ACTION and first.data.startswith(SPEC_ID):
-        return _agile_log(reader, first, end)
-    return _sha1_log(raw, end)
+        return _agile_log(reader, _spec_id(reader, raw), content=content)
+    return _sha1_log(reader, first, content=content)
 
 
-def _padding(raw: bytes, offset: int, end: int) -> int:
-    """How many bytes from offset on are one repeated padding byte up to the end, else 0."""
-    tail = raw[offset:end]
-    return len(tail) if any(not tail.strip(byte) for byte in PADDINGS) else 0
+def _content_end(raw: bytes) -> int:
+    """From where on there is nothing but one repeated padding byte: an event border at or behind it ends the log."""
+    return min(len(raw.rstrip(byte)) for byte in PADDINGS)
 
 
 def _checked_pcr(pcr: int, kind: int, offset: int) -> int:
@@ -73,15 +76,11 @@ def _sha1_event(reader: LittleReader, index: int) -> Event:
     return Event(index=index, offset=offset, pcr=pcr, reported_type=kind, digests={HashAlg.SHA1: digest}, data=data)
 
 
-def _sha1_log(raw: bytes, end: int) -> BootLog:
-    reader = LittleReader(raw, end=end)
-    events: list[Event] = []
-    padding = 0
-    while reader.remaining:
-        padding = _padding(raw, reader.offset, end) if events else 0
-        if padding:
-            break
+def _sha1_log(reader: LittleReader, first: Event, *, content: int) -> BootLog:
+    events = [first]
+    while reader.offset < content:
         events.append(_sha1_event(reader, _next_index(reader, len(events))))
+    padding = reader.remaining
     return BootLog(format=LogFormat.SHA1, algorithms=(HashAlg.SHA1,), events=tuple(events), padding=padding)
 
 
@@ -91,45 +90,52 @@ def _next_index(reader: LittleReader, count: int) -> int:
     return count
 
 
-def _spec_id(first: Event) -> dict[int, int]:
-    """Algorithm to digest size, in the header's order; PFP 1.06, 10.4.5.1."""
-    base = first.offset + SHA1_HEADER.size
-    reader = LittleReader(first.data, start=len(SPEC_ID))
-    reader.take(8, "Spec ID: platform class, version, uintn size")
+def _spec_id(log: LittleReader, raw: bytes) -> dict[int, int]:
+    """Algorithm to digest size, in the header's order; PFP 1.06, 10.4.5.1. `log` stands behind the header."""
+    reader = LittleReader(raw, start=SHA1_HEADER.size, end=log.offset)
+    reader.take(SPEC_ID_FIXED, "Spec ID: signature, platform class, version, uintn size")
     count = reader.u32("numberOfAlgorithms")
     if not 0 < count <= MAX_ALGORITHMS:
-        raise DecodeError("numberOfAlgorithms", base + reader.offset - 4, f"1 to {MAX_ALGORITHMS}, found {count}")
+        raise DecodeError("numberOfAlgorithms", reader.offset - 4, f"1 to {MAX_ALGORITHMS} expected, found {count}")
     sizes: dict[int, int] = {}
     for _ in range(count):
         alg, size = reader.unpack(PAIR, "digestSizes")
-        at = base + reader.offset - PAIR.size
         if alg in sizes:
-            raise DecodeError("digestSizes", at, f"algorithm 0x{alg:04x} is listed twice")
-        expected = SIZES.get(alg)
-        if size != expected and (expected is not None or not 0 < size <= MAX_UNKNOWN_DIGEST):
-            raise DecodeError("digestSizes", at, f"algorithm 0x{alg:04x}: {expected} bytes expected, found {size}")
+            raise DecodeError("digestSizes", reader.offset - PAIR.size, f"algorithm 0x{alg:04x} is listed twice")
+        _check_size(alg, size, reader.offset - PAIR.size)
         sizes[alg] = size
-    reader.take(reader.u8("vendorInfoSize"), "vendorInfo")
-    reader.finish("Spec ID event")
+    _vendor_info(reader, log)
     return sizes
 
 
-def _agile_log(reader: LittleReader, first: Event, end: int) -> BootLog:
-    sizes = _spec_id(first)
+def _check_size(alg: int, size: int, offset: int) -> None:
+    expected = SIZES.get(alg)
+    if expected is None and not 0 < size <= MAX_UNKNOWN_DIGEST:
+        why = f"algorithm 0x{alg:04x}: 1 to {MAX_UNKNOWN_DIGEST} bytes expected, found {size}"
+        raise DecodeError("digestSizes", offset, why)
+    if expected is not None and size != expected:
+        raise DecodeError("digestSizes", offset, f"algorithm 0x{alg:04x}: {expected} bytes expected, found {size}")
+
+
+def _vendor_info(reader: LittleReader, log: LittleReader) -> None:
+    """The end of a Spec ID event. Some writers leave vendorInfo out of the event's size: then it stands behind it."""
+    size = reader.u8("vendorInfoSize")
+    holder = reader if reader.remaining else log
+    holder.take(size, "vendorInfo")
+    reader.finish("Spec ID event")
+
+
+def _agile_log(reader: LittleReader, sizes: dict[int, int], *, content: int) -> BootLog:
     layouts = _layouts(sizes)
     events: list[Event] = []
-    padding = 0
-    while reader.remaining:
-        padding = _padding_at(reader, end)
-        if padding:
-            break
+    while reader.offset < content:
         events.append(_agile_event(reader, _next_index(reader, len(events)), layouts))
     measured = any(event.pcr in CC_REGISTERS for event in events) and is_ccel(sizes, events)
     return BootLog(
         format=LogFormat.CCEL if measured else _agile_kind(events),
         algorithms=tuple(sizes),
         events=tuple(events),
-        padding=padding,
+        padding=reader.remaining,
     )
 
 
@@ -147,15 +153,6 @@ def is_ccel(sizes: dict[int, int], events: list[Event]) -> bool:
 def _agile_kind(events: list[Event]) -> LogFormat:
     measured = {event.pcr for event in events if event.reported_type != EventType.NO_ACTION}
     return LogFormat.TXT if measured and measured <= LAUNCH_PCRS else LogFormat.CRYPTO_AGILE
-
-
-def _padding_at(reader: LittleReader, end: int) -> int:
-    # A cheap look first: only an event header of one repeated byte can be padding.
-    head = reader.peek(8)
-    if head.strip(b"\x00") and head.strip(b"\xff"):
-        return 0
-    tail = reader.peek_rest()
-    return end - reader.offset if any(not tail.strip(byte) for byte in PADDINGS) else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,10 @@ class ReportedIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedEvidence:
-    """One attestation as sent: everything decoded, nothing proved."""
+    """One attestation as sent: everything decoded, nothing proved.
+
+    untrusted_command_line: the kernel's, as the node says; believed only where a measured digest is that of this text.
+    """
 
     identity: ReportedIdentity
     quote: ReportedQuote
@@ -58,6 +61,7 @@ class ReportedEvidence:
     launch_log: BootLog | None
     ima: ImaList | None
     posture: bytes | None
+    untrusted_command_line: str | None = None
 
 
 class Activation(Enum):

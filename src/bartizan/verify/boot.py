@@ -23,7 +23,12 @@ LAUNCH_PCR = 17
 
 
 def verify_boot(
-    log: BootLog | None, pcrs: PcrBanks, *, pinned: HashAlg, launch_log: BootLog | None = None
+    log: BootLog | None,
+    pcrs: PcrBanks,
+    *,
+    pinned: HashAlg,
+    launch_log: BootLog | None = None,
+    untrusted_command_line: str | None = None,
 ) -> VerifiedBoot:
     """Hold the boot log, and the dynamic launch's own log if there is one, against PCR values."""
     launched = _launched(pcrs.get(pinned, {}), pinned)
@@ -50,7 +55,7 @@ def verify_boot(
         launch_log=launch_log,
         explanations=explanations,
         events=events,
-        facts=extract_facts(log, events, pinned),
+        facts=extract_facts(log, events, pinned, untrusted_command_line=untrusted_command_line),
         launched=launched,
         findings=tuple(findings),
     )

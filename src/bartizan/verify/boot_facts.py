@@ -40,8 +40,13 @@ FIRST_STEP_TYPES = frozenset(
 )
 
 
-def extract_facts(log: BootLog | None, events: Iterable[Event], bank: HashAlg) -> BootFacts:
-    """What these explained events prove, seen through the pinned bank."""
+def extract_facts(
+    log: BootLog | None, events: Iterable[Event], bank: HashAlg, *, untrusted_command_line: str | None = None
+) -> BootFacts:
+    """What these explained events prove, seen through the pinned bank.
+
+    untrusted_command_line: a guess at the kernel's command line, for events that measure it without showing it.
+    """
     proved = tuple(events)
     policy = tuple(event for event in proved if event.pcr == 7)  # noqa: PLR2004  PCR 7 is its name
     secure_boot = _secure_boot(policy, bank)
@@ -54,7 +59,7 @@ def extract_facts(log: BootLog | None, events: Iterable[Event], bank: HashAlg) -
         dbx_certificates=frozenset(hashlib.sha256(entry.data).digest() for entry in certificates(revoked)),
         sbat=_sbat(policy, bank),
         images=tuple(event for event in proved if event.reported_type in IMAGE_TYPES),
-        texts=tuple(_texts(proved, bank)),
+        texts=(*_texts(proved, bank), *_guessed(proved, bank, untrusted_command_line)),
         actions=tuple(_actions(proved, bank)),
         startup_locality=startup_locality(log) if log is not None else 0,
         first_step=tuple(_first_step(proved)),
@@ -160,6 +165,22 @@ def _command(event: Event, bank: HashAlg) -> MeasuredText | None:
     kind = COMMANDS.get(said.kind)
     covered = event.digests.get(bank) in (bank.digest(said.payload), bank.digest(said.payload + b"\0"))
     return MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=said.text) if kind and covered else None
+
+
+def _guessed(events: Iterable[Event], bank: HashAlg, guess: str | None) -> Iterator[MeasuredText]:
+    """The command line where only its digest was measured, if the guess has that digest.
+
+    Linux's EFI stub measures its load options as UTF-16 with the terminator into PCR 9 (drivers/firmware/efi/libstub),
+    systemd-stub the .cmdline section as it stands into PCR 11 (systemd-stub(7)).
+    """
+    if guess is None:
+        return
+    text = guess.encode("utf-8", "surrogateescape")
+    options = guess.encode("utf-16-le", "surrogatepass") + b"\0\0"
+    digests = {9: {bank.digest(options)}, 11: {bank.digest(text), bank.digest(text + b"\0")}}
+    for event in events:
+        if event.digests.get(bank) in digests.get(event.pcr, ()):
+            yield MeasuredText(event=event.index, pcr=event.pcr, kind="kernel_cmdline", text=guess)
 
 
 def _actions(events: Iterable[Event], bank: HashAlg) -> Iterator[tuple[int, str]]:
