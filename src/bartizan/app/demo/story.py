@@ -117,6 +117,11 @@ def play(keep: Path | None = None) -> Iterator[Event]:
             text="Their boots are recordings of real measured boots (Debian 12, shim, GRUB, IMA), replayed into each"
             " TPM measurement by measurement; their roles are what they were enrolled as."
         )
+        yield Said(
+            text="Each enrols by credential activation: it is accepted once its TPM has opened a secret that opens only"
+            " beside its certified key. Then a fresh quote, and up the ladder: 1 identified, 2 consistent,"
+            " 3 recognised, 4 known code."
+        )
         yield from _climb(stage, keep)
         yield Said(text="A kernel update, signed by an accepted signer", title=True)
         yield from _update(stage)

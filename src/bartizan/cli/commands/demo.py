@@ -73,6 +73,9 @@ def _tell(event: Said | Step) -> None:
     verdict = Text("    → ")
     name = next((rung.name for rung in result.ladder if rung.number == result.level), "unattested")
     verdict.append(f"level {result.level} {name}", style="green" if not event.attack else "bold")
+    if result.level:
+        rungs = " ".join(f"{rung.number}{'✔' if rung.holds else '✘'}" for rung in result.ladder if rung.assessed)
+        verdict.append(f"  ({rungs})", style="dim")
     if result.contraindicated:
         verdict.append(", ✘ contraindicated", style="bold red")
     if not event.as_expected:
