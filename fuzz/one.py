@@ -21,7 +21,7 @@ def main() -> None:
 
     def attempt(raw: bytes) -> None:
         with contextlib.suppress(DecodeError):
-            target.run(raw)
+            target(raw)
 
     atheris.Setup(sys.argv, attempt)
     atheris.Fuzz()

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz.targets import CRASHES, TARGETS, starting_points
+from fuzz.targets import CRASHES, TARGETS, longest, starting_points
 
 RSS_LIMIT = 1024
 """MiB a target may hold. The interpreter with coverage and the largest input needs about 200."""
@@ -69,10 +69,11 @@ def fuzz(name: str, seconds: int) -> Outcome:
         corpus, artifacts = Path(scratch, "corpus"), Path(scratch, "artifacts")
         corpus.mkdir()
         artifacts.mkdir()
-        seeds = seed(corpus, starting_points(name))
+        inputs = starting_points(name)
+        seeds = seed(corpus, inputs)
         command = [
             *(sys.executable, "-m", "fuzz.one", name),
-            *(f"-max_total_time={seconds}", f"-timeout={ONE_INPUT}", f"-max_len={TARGETS[name].longest}"),
+            *(f"-max_total_time={seconds}", f"-timeout={ONE_INPUT}", f"-max_len={longest(inputs)}"),
             *(f"-rss_limit_mb={RSS_LIMIT}", f"-malloc_limit_mb={RSS_LIMIT}", "-print_final_stats=1"),
             *(f"-artifact_prefix={artifacts}/", str(corpus)),
         ]

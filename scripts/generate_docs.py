@@ -32,7 +32,7 @@ def needed_for(check: str, levels: tuple[Level, ...]) -> str:
     rungs = []
     for level in levels:
         options = (name for option in level.any_of for name in option)
-        if check in {*level.affirming, *level.warning, *level.breaks, *options}:
+        if check in {*level.affirming, *level.warning, *level.breaks, *level.contradicts, *options}:
             rungs.append(f"{level.number} ({level.name})")
     return ", ".join(rungs) or "none"
 

@@ -78,10 +78,9 @@ def command_name(command: object) -> str:
 
 def test_every_member_of_a_json_document_is_in_the_docs() -> None:
     page = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
-    sources = [ROOT / "src" / "bartizan" / "cli" / name for name in ("documents.py", "console.py")]
     members = {
         key.value
-        for path in sources
+        for path in (ROOT / "src" / "bartizan" / "cli").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Dict)
         for key in node.keys

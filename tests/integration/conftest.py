@@ -1,6 +1,7 @@
 """Emulated TPMs for the tests of this folder, which may connect to 127.0.0.1 and nowhere else."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pytest_socket import socket_allow_hosts
@@ -9,6 +10,8 @@ from bartizan.collect.tpm import Tpm
 from bartizan.connectors.swtpm.launch import power_on
 from bartizan.connectors.swtpm.manufacture import Factory, manufacture, open_factory
 from bartizan.connectors.swtpm.process import RunningTpm, run_tpm
+from tests.integration.importing import ALL, Clock
+from tests.simulator.debian_repository import Keys, Repository, throw_away_keys
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -38,3 +41,19 @@ def tpm(running: RunningTpm) -> Iterator[Tpm]:
     with running.connect() as connected:
         power_on(running.control, connected)
         yield connected
+
+
+@pytest.fixture(scope="session")
+def keys() -> Iterator[Keys]:
+    """The key of a package archive, and somebody else's."""
+    with throw_away_keys("archive", "stranger") as made:
+        yield made
+
+
+@pytest.fixture
+def repository(tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A small signed repository, current by the clock of the command that imports it."""
+    monkeypatch.setattr("bartizan.cli.commands.reference_import.datetime", Clock)
+    made = Repository(folder=tmp_path / "mirror", keys=keys, packages=ALL)
+    made.publish()
+    return made

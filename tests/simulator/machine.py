@@ -73,8 +73,8 @@ def numbered(events: Iterable[Event]) -> tuple[Event, ...]:
 class Machine:
     """What a machine measured since its start; `locality` is where its TPM was started from.
 
-    lines: the IMA list after its boot_aggregate; starts: how many boot_aggregate entries precede them;
-    launch: a dynamic launch's events, in a log of their own.
+    lines: the IMA list after its boot_aggregate; starts: how many boot_aggregate entries precede them; padded: the
+    banks that its kernel extends with padded SHA-1; launch: a dynamic launch's events, in a log of their own.
     """
 
     events: tuple[Event, ...]
@@ -83,6 +83,7 @@ class Machine:
     launched: bool = False
     locality: int = 0
     starts: int = 1
+    padded: frozenset[HashAlg] = frozenset({HashAlg.SHA384})
 
     def with_event(self, index: int, **changes: object) -> "Machine":
         """One event otherwise; new data brings its own digests unless those are given too."""
@@ -113,7 +114,10 @@ class Machine:
         """What its TPM holds."""
         static = {alg: self._boot_pcrs(alg) for alg in BANKS}
         lines = self._list(static)
-        return {alg: values | {10: _pcr10(lines, alg)} for alg, values in static.items()}
+        return {
+            alg: values | {pcr: extended(lines, alg, pcr=pcr, padded=alg in self.padded) for pcr in _pcrs_of(lines)}
+            for alg, values in static.items()
+        }
 
     def _boot_pcrs(self, alg: HashAlg) -> dict[int, bytes]:
         launched = self.launched or bool(self.launch) or any(event.pcr in LAUNCH_PCRS for event in self.events)
@@ -144,9 +148,7 @@ class Machine:
         attest = self.quote().encode()
         return ReportedEvidence(
             identity=IDENTITY,
-            quote=ReportedQuote(
-                attest=decode_attest(attest), signature=decode_signature(SIGNER.sign(attest).encode())
-            ),
+            quote=ReportedQuote(attest=decode_attest(attest), signature=decode_signature(SIGNER.sign(attest).encode())),
             untrusted_pcrs=self.pcrs(),
             boot_log=self.log,
             launch_log=agile(self.launch, LogFormat.TXT) if self.launch else None,
@@ -158,7 +160,9 @@ class Machine:
         """Its evidence as a folder, and the CA that vouches for its EK in the subfolder `roots`."""
         (folder / "roots").mkdir(parents=True)
         attest = self.quote().encode()
-        values = {alg.label: {str(pcr): value.hex() for pcr, value in bank.items()} for alg, bank in self.pcrs().items()}
+        values = {
+            alg.label: {str(pcr): value.hex() for pcr, value in bank.items()} for alg, bank in self.pcrs().items()
+        }
         files = {
             "quote.attest": attest,
             "quote.sig": SIGNER.sign(attest).encode(),
@@ -176,14 +180,21 @@ class Machine:
         return folder
 
 
+def quoting(evidence: ReportedEvidence, pcrs: PcrBanks) -> ReportedEvidence:
+    """The same evidence with a quote of other PCR values, which the TPM did sign."""
+    attest = quote_of(pcrs, signer=under(EK, AK), extra=NONCE).encode()
+    signed = ReportedQuote(attest=decode_attest(attest), signature=decode_signature(SIGNER.sign(attest).encode()))
+    return replace(evidence, quote=signed, untrusted_pcrs=pcrs)
+
+
 def agile(events: Iterable[Event], kind: LogFormat = LogFormat.CRYPTO_AGILE) -> BootLog:
     return BootLog(format=kind, algorithms=BANKS, events=numbered(events))
 
 
-def log_bytes(events: Iterable[Event]) -> bytes:
+def log_bytes(events: Iterable[Event], banks: tuple[HashAlg, ...] = BANKS) -> bytes:
     """A crypto-agile log; PFP 1.06, 10.2.2 and 10.4.5.1."""
-    sizes = b"".join(pack("<HH", alg, alg.size) for alg in BANKS)
-    spec = b"Spec ID Event03\0" + pack("<IBBBBI", 0, 0, 2, 0, 2, len(BANKS)) + sizes + b"\0"
+    sizes = b"".join(pack("<HH", alg, alg.size) for alg in banks)
+    spec = b"Spec ID Event03\0" + pack("<IBBBBI", 0, 0, 2, 0, 2, len(banks)) + sizes + b"\0"
     raw = pack("<II20sI", 0, EventType.NO_ACTION, bytes(20), len(spec)) + spec
     for event in events:
         held = b"".join(pack("<H", alg) + digest for alg, digest in event.digests.items())
@@ -192,9 +203,8 @@ def log_bytes(events: Iterable[Event]) -> bytes:
     return raw
 
 
-def _pcr10(lines: list[Line], alg: HashAlg) -> bytes:
-    """The kernel fills banks whose hash it does not have with padded SHA-1; here that is sha384, as recorded."""
-    return extended(lines, alg, padded=alg is HashAlg.SHA384)
+def _pcrs_of(lines: list[Line]) -> set[int]:
+    return {10} | {line.pcr for line in lines}
 
 
 @cache
@@ -207,9 +217,7 @@ def good() -> Machine:
 
 def reference_set(machine: Machine) -> ReferenceSet:
     """Reference Values proposed from a machine."""
-    boot = verify_boot(
-        machine.log, machine.pcrs(), pinned=HashAlg.SHA256, launch_log=machine.evidence().launch_log
-    )
+    boot = verify_boot(machine.log, machine.pcrs(), pinned=HashAlg.SHA256, launch_log=machine.evidence().launch_log)
     ima = verify_ima(decode_ima(machine.list_bytes()), machine.pcrs(), pinned=HashAlg.SHA256)
     return propose(boot, ima, name="good", source="a test")
 
@@ -224,7 +232,11 @@ CHALLENGE = Challenge(
     extra_data=NONCE, selection={alg: frozenset(range(24)) for alg in BANKS}, pinned=HashAlg.SHA256, recorded=False
 )
 NO_REFERENCE = ReferenceIndex(
-    set=ReferenceSet(name="", source="", events=(), files=(), digest=""), events={}, by_pcr={}, paths={}, digests=frozenset()
+    set=ReferenceSet(name="", source="", events=(), files=(), digest=""),
+    events={},
+    by_pcr={},
+    paths={},
+    digests=frozenset(),
 )
 """Stands for: judge without Reference Values."""
 
@@ -246,4 +258,3 @@ def attested(
 def judged(machine: Machine, *, policy: Policy | None = None, known: ReferenceIndex | None = None) -> AttestationResult:
     """The verdict on a machine that sends what it has."""
     return attested(machine.evidence(), policy=policy, known=known).result
-

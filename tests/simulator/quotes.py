@@ -32,7 +32,7 @@ def sized(data: bytes) -> bytes:
 
 
 @cache
-def private_key(kind: str, owner: str = "this TPM") -> PrivateKey:
+def private_key(kind: str, owner: str) -> PrivateKey:
     """The key of this kind (`rsa`, `p256`, `p384`) that one owner has, the same throughout a run."""
     assert owner
     if kind == "rsa":

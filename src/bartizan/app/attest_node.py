@@ -42,5 +42,6 @@ def attest_node(
         return Outcome(
             result=refused(error, rules.catalogue, rules.levels, state=state, policy=rules.policy), verified=None
         )
-    context = Context(evidence=verified, policy=rules.policy, catalogue=rules.catalogue, reference=rules.reference)
+    reference = rules.reference.at(now) if rules.reference is not None else None
+    context = Context(evidence=verified, policy=rules.policy, catalogue=rules.catalogue, reference=reference, now=now)
     return Outcome(result=appraise(context, rules.levels, state=state), verified=verified)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from bartizan.errors import ConfigError, DecodeError
 from bartizan.formats.ima import decode_ima
+from bartizan.formats.log_file import decode_log_file
 from bartizan.formats.pcr_file import decode_pcr_file
 from bartizan.formats.tcg_log import decode_boot_log
 from bartizan.formats.tpm2 import decode_attest, decode_public, decode_signature
@@ -98,7 +99,7 @@ def decode_evidence(files: Mapping[str, bytes]) -> ReportedEvidence:
         ),
         untrusted_pcrs=_decoded(files, "pcrs_at_quote.json", decode_pcr_file),
         boot_log=_optional(files, "bios_at_quote.bin", decode_boot_log),
-        launch_log=_optional(files, launch, decode_boot_log),
+        launch_log=_optional(files, launch, decode_log_file),
         ima=_optional(files, "ima_at_quote.bin", decode_ima),
         posture=files.get("posture.json"),
         untrusted_command_line=_command_line(files.get("cmdline")),

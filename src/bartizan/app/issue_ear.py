@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bartizan.app.evidence_folder import read_file
-from bartizan.errors import ConfigError
+from bartizan.errors import ConfigError, DecodeError
 from bartizan.formats.ear import ear_claims, public_jwks, sign_ear
 from bartizan.model.result import AttestationResult
 
@@ -42,8 +42,8 @@ def issue_ear(result: AttestationResult, path: Path, *, key: Path | None, subjec
     try:
         token = sign_ear(claims, pem)
         published = json.dumps(public_jwks(pem), indent=1) + "\n"
-    except ValueError as error:
-        raise ConfigError(f"{key}: an EC P-256 private key in PEM expected: {error}") from error
+    except DecodeError as error:
+        raise ConfigError(f"{key}: an EC P-256 private key in PEM expected: {error.why}") from error
     try:
         path.write_text(token + "\n")
         keys.write_text(published)

@@ -21,7 +21,7 @@ def propose_from(folder: Path, *, name: str | None = None) -> ReferenceSet:
     Raises:
         ConfigError, DecodeError: the folder cannot be used. VerifyError: the evidence does not add up.
     """
-    boot, ima = _verified(read_recording(folder))
+    boot, ima = verified_parts(read_recording(folder))
     return propose(boot, ima, name=name or folder.resolve().name, source=f"boot recorded in {folder.resolve().name}")
 
 
@@ -35,7 +35,12 @@ def differences_from(reference_folder: Path, folder: Path) -> tuple[Difference, 
     return differences(reference, propose_from(folder))
 
 
-def _verified(recording: Recording) -> tuple[VerifiedBoot, VerifiedIma | None]:
+def verified_parts(recording: Recording) -> tuple[VerifiedBoot, VerifiedIma | None]:
+    """What the quote of a recording vouches for: its boot and its IMA list.
+
+    Raises:
+        VerifyError: the quote does not hold.
+    """
     evidence = recording.evidence
     quote = verify_quote(
         evidence.quote, ak=evidence.identity.ak, untrusted_pcrs=evidence.untrusted_pcrs, challenge=recording.challenge

@@ -33,11 +33,20 @@ def write_reference(reference: ReferenceSet, folder: Path) -> Path:
     Raises:
         ConfigError: the folder cannot be written to.
     """
-    path = folder / FILE
+    return write_whole(folder, FILE, encode_reference(reference))
+
+
+def write_whole(folder: Path, name: str, content: bytes) -> Path:
+    """Write one file of a folder, which is made when missing; an interruption leaves the old file or the new one.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+    """
+    path = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{FILE}.", delete=False) as stream:
-            stream.write(encode_reference(reference))
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{name}.", delete=False) as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         Path(stream.name).chmod(0o644)

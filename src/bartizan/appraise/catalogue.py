@@ -6,8 +6,10 @@ from typing import TypeVar
 
 import msgspec
 
+from bartizan.appraise.generated import check_rule
 from bartizan.errors import PolicyError
-from bartizan.model.policy import AcceptedSigner, Check, Level, Policy, Waiver
+from bartizan.model.digest import PCR_COUNT
+from bartizan.model.policy import AcceptedSigner, Check, GeneratedRule, Level, Policy, Waiver
 from bartizan.model.result import Anchor, Claim, Tier
 
 Catalogue = Mapping[str, Check]
@@ -39,6 +41,7 @@ class _LevelRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     affirming: tuple[str, ...] = ()
     warning: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
+    contradicts: tuple[str, ...] = ()
     any_of: tuple[tuple[str, ...], ...] = ()
 
 
@@ -57,12 +60,20 @@ class _WaiverRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pcr: int | None = None
 
 
+class _GeneratedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    generator: str
+    paths: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
 class _PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     unknown_file: Tier = Tier.WARNING
     sbat_minimum: dict[str, int] = {}
     signer: tuple[_SignerRow, ...] = ()
     waiver: tuple[_WaiverRow, ...] = ()
+    generated: tuple[_GeneratedRow, ...] = ()
     revoked_images: tuple[str, ...] = ()
     revoked_certificates: tuple[str, ...] = ()
 
@@ -113,7 +124,8 @@ def load_levels(text: str, catalogue: Catalogue, *, source: str) -> tuple[Level,
         raise PolicyError(f"{source}: levels 1 to {LEVELS} are needed, in order")
     for row in rows:
         alternatives = (check for option in row.any_of for check in option)
-        _known((*row.affirming, *row.warning, *row.breaks, *alternatives), catalogue, source=source)
+        needed = (*row.affirming, *row.warning, *row.breaks, *row.contradicts, *alternatives)
+        _known(needed, catalogue, source=source)
     return tuple(Level(**msgspec.structs.asdict(row)) for row in rows)
 
 
@@ -133,31 +145,54 @@ def _fingerprint(text: str, *, source: str) -> bytes:
     return digest
 
 
+def _fingerprints(texts: Iterable[str], *, source: str) -> frozenset[bytes]:
+    return frozenset(_fingerprint(text, source=source) for text in texts)
+
+
 def load_policy(text: str, catalogue: Catalogue, *, source: str) -> Policy:
     """An appraisal policy.
 
     Raises:
-        PolicyError: an unknown setting, a digest that is none, a waiver for no check, a tier that accepts.
+        PolicyError: an unknown setting, a digest that is none, a waiver for no check or without a reason, a tier
+            that accepts, a rule for generated files that is too wide.
     """
     file = _read(text, _PolicyFile, source=source)
     _known((row.check for row in file.waiver), catalogue, source=source)
     if file.unknown_file not in (Tier.WARNING, Tier.CONTRAINDICATED):
         raise PolicyError(f"{source}: unknown_file is warning or contraindicated, not {file.unknown_file.value}")
-    for check in UNWAIVABLE:
-        if any(row.check == check for row in file.waiver):
-            raise PolicyError(f"{source}: {check} cannot be waived")
+    for row in file.waiver:
+        _check_waiver(row, source=source)
     return Policy(
         name=file.name,
         unknown_file=file.unknown_file,
         signers=tuple(
-            AcceptedSigner(name=row.name, fingerprint=_fingerprint(row.fingerprint, source=source))
+            AcceptedSigner(name=row.name, fingerprint=_fingerprint(row.fingerprint, source=f"{source}: signer"))
             for row in file.signer
         ),
         waivers=tuple(Waiver(check=row.check, reason=row.reason, pcr=row.pcr) for row in file.waiver),
-        revoked_images=frozenset(_fingerprint(row, source=source) for row in file.revoked_images),
-        revoked_certificates=frozenset(_fingerprint(row, source=source) for row in file.revoked_certificates),
+        revoked_images=_fingerprints(file.revoked_images, source=f"{source}: revoked_images"),
+        revoked_certificates=_fingerprints(file.revoked_certificates, source=f"{source}: revoked_certificates"),
         sbat_minimum=file.sbat_minimum,
+        generated=tuple(_generated(row, source=source) for row in file.generated),
     )
+
+
+def _check_waiver(row: _WaiverRow, *, source: str) -> None:
+    if row.check in UNWAIVABLE:
+        raise PolicyError(f"{source}: {row.check} cannot be waived")
+    if not row.reason.strip():
+        raise PolicyError(f"{source}: the waiver of {row.check} needs a reason, which is shown with every result")
+    if row.pcr is not None and not 0 <= row.pcr < PCR_COUNT:
+        raise PolicyError(f"{source}: the waiver of {row.check}: PCR 0 to {PCR_COUNT - 1} expected, found {row.pcr}")
+
+
+def _generated(row: _GeneratedRow, *, source: str) -> GeneratedRule:
+    rule = GeneratedRule(name=row.name, generator=row.generator, paths=row.paths, needs=frozenset(row.needs))
+    try:
+        check_rule(rule)
+    except PolicyError as error:
+        raise PolicyError(f"{source}: generated {row.name!r}: {error}") from error
+    return rule
 
 
 UNWAIVABLE = (
@@ -165,9 +200,11 @@ UNWAIVABLE = (
     "identity.ek-key",
     "identity.ak-attributes",
     "identity.ak-residency",
+    "identity.ak-known",
     "quote.signature",
     "quote.extra-data",
     "quote.selection",
     "quote.pcr-digest",
+    "quote.clock",
 )
 """Without these nothing is proved at all, so that no exception makes sense."""

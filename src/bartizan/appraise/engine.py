@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bartizan.appraise.catalogue import Catalogue
-from bartizan.appraise.checks import boot, ima, platform, recognised, secure_boot
+from bartizan.appraise.checks import boot, ima, platform, recognised, secure_boot, sets
 from bartizan.appraise.context import Context
 from bartizan.appraise.levels import climb
 from bartizan.errors import VerifyError
@@ -24,6 +24,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     platform.first_step,
     platform.dma_protection,
     platform.posture_binding,
+    sets.in_force,
     recognised.parts,
     recognised.boot_path,
     recognised.launch,
@@ -98,5 +99,5 @@ def _waived(finding: Finding, policy: Policy) -> Finding:
 def _named(context: Context) -> str | None:
     if context.reference is None:
         return None
-    reference = context.reference.set
-    return f"{reference.name}@sha256:{reference.digest}"
+    given = context.reference.given or (context.reference.set,)
+    return ", ".join(f"{reference.name}@sha256:{reference.digest}" for reference in given)

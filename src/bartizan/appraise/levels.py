@@ -36,6 +36,7 @@ def _missing(level: Level, by_check: dict[str, list[Finding]]) -> tuple[str, ...
     missing = [check for check in level.affirming if not _affirms(by_check.get(check, []))]
     missing += [check for check in level.warning if not _at_least_warning(by_check.get(check, []))]
     missing += [check for check in level.breaks if not all(f.passes for f in by_check.get(check, []))]
+    missing += [check for check in level.contradicts if _contradicted(by_check.get(check, []))]
     missing += _nearest(level.any_of, by_check)
     return tuple(missing)
 
@@ -51,6 +52,10 @@ def _nearest(alternatives: Sequence[Sequence[str]], by_check: dict[str, list[Fin
 
 def _affirms(findings: Sequence[Finding]) -> bool:
     return bool(findings) and all(finding.passes for finding in findings)
+
+
+def _contradicted(findings: Sequence[Finding]) -> bool:
+    return any(finding.tier is Tier.CONTRAINDICATED for finding in findings)
 
 
 def _at_least_warning(findings: Sequence[Finding]) -> bool:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.errors import ConfigError, ConnectorError, DecodeError, PolicyError, SenderError, VerifyError
+from bartizan.formats.inert import inert
 from bartizan.model.result import Finding, Pointer, Tier
 
 GOOD, BAD, REFUSED, OUTSIDE = 0, 1, 2, 3
@@ -51,6 +52,11 @@ def place(at: Pointer) -> str:
     return ", ".join(part for part in parts if part) or "–"
 
 
+def reason(finding: Finding) -> str:
+    """Why a finding says what it says, and by which named exception it passes all the same."""
+    return finding.why + (f" (waived: {inert(finding.waiver)})" if finding.waiver else "")
+
+
 def findings_table(findings: Iterable[Finding], *, affirming: bool) -> Table:
     """Findings, the worst first; affirming ones only on request."""
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
@@ -60,8 +66,7 @@ def findings_table(findings: Iterable[Finding], *, affirming: bool) -> Table:
     table.add_column("why", overflow="fold")
     for finding in sorted(findings, key=lambda finding: finding.tier.order):
         if finding.tier is not Tier.AFFIRMING or affirming:
-            why = Text(finding.why + (f" (waived: {finding.waiver})" if finding.waiver else ""))
-            table.add_row(mark(finding.tier), Text(finding.id), Text(place(finding.at)), why)
+            table.add_row(mark(finding.tier), Text(finding.id), Text(place(finding.at)), Text(reason(finding)))
     return table
 
 

@@ -10,6 +10,10 @@ from bartizan.app.inspect_quote import QuoteReport
 from bartizan.cli.console import finding_document, pointer_document
 from bartizan.model.digest import SIZES, HashAlg
 from bartizan.model.result import AttestationResult
+from bartizan.model.tdx import TdxQuote
+
+SIGNATURE_NOT_VERIFIED = "not verified"
+"""What is said of a TDX quote's signature, in words."""
 
 
 def bank_name(alg: int) -> str:
@@ -22,6 +26,7 @@ def log_document(report: LogReport) -> dict[str, Any]:
     return {
         "format": report.log.format.value,
         "events": len(report.log.events),
+        "start": report.log.start,
         "padding": report.log.padding,
         "pinned": report.pinned.label,
         "banks": {
@@ -30,8 +35,19 @@ def log_document(report: LogReport) -> dict[str, Any]:
         "matches": {
             alg.label: {str(pcr): holds for pcr, holds in values.items()} for alg, values in report.matches.items()
         },
+        "quote": _tdx_document(report.quote) if report.quote is not None else None,
         "findings": [finding_document(finding) for finding in report.findings],
         "status": report.status.value,
+    }
+
+
+def _tdx_document(quote: TdxQuote) -> dict[str, Any]:
+    return {
+        "version": quote.version,
+        "mrtd": quote.report.mr_td.hex(),
+        "report_data": quote.report.report_data.hex(),
+        "debug": quote.report.under_debug,
+        "signature": SIGNATURE_NOT_VERIFIED,
     }
 
 

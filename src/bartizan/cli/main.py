@@ -1,11 +1,22 @@
 """`bartizan`: the command line. It parses arguments and names the commands; each lives in its own module."""
 
+import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
-from bartizan.cli.commands import appraisal, evidence, reference
+from bartizan.cli.commands import (
+    appraisal,
+    evidence,
+    reference,
+    reference_exchange,
+    reference_import,
+    reference_predict,
+    reference_sets,
+    result,
+)
 from bartizan.cli.commands.demo import demo
 
 app = typer.Typer(
@@ -40,9 +51,24 @@ app.command(short_help="The same in sentences: what broke, and what to do.")(app
 app.command(short_help="Decode, replay and check a boot log.")(evidence.log)
 app.command(short_help="Decode, replay and check an IMA list.")(evidence.ima)
 app.command(short_help="Verify one TPM quote.")(evidence.quote)
+reference.app.command(short_help="Show a set, with where each value comes from.")(reference_sets.show)
+reference.app.command(short_help="Foretell what the next boot will measure.")(reference_predict.predict)
+reference.app.command(short_help="Say from when until when a set counts.")(reference_predict.limit)
+reference.app.command(short_help="Sign a set.")(reference_sets.sign)
+reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.corim)
+reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
+reference.app.add_typer(reference_import.app, name="import")
+reference.app.add_typer(reference_exchange.exports, name="export")
+app.add_typer(result.app, name="result", short_help="Attestation Results as signed tokens.")
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
 
 
 def main() -> None:
-    """Entry point of the `bartizan` script."""
+    """Entry point of the `bartizan` script.
+
+    A file name may hold bytes that no terminal's encoding has; they are shown as escapes instead of ending in a crash.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

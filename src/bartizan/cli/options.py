@@ -10,6 +10,14 @@ PcrFile = Annotated[
     Path | None,
     typer.Option("--pcrs", help='PCR values to hold it against: {"sha256": {"0": "hex", …}, …}.', metavar="FILE.json"),
 ]
+TdxQuoteFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--tdx-quote",
+        help="A TDX quote (raw bytes) whose RTMRs to hold it against; its signature is not verified.",
+        metavar="FILE",
+    ),
+]
 ShowAll = Annotated[bool, typer.Option("--all", help="Show what is in order as well.")]
 EvidenceDir = Annotated[
     Path,
@@ -26,9 +34,21 @@ RootsDir = Annotated[
         metavar="DIR",
     ),
 ]
-ReferenceDir = Annotated[
-    Path | None,
-    typer.Option("--reference", help="Reference Values: a folder that `reference propose` wrote.", metavar="DIR"),
+ReferenceDirs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--reference",
+        help="Reference Values: a folder that `reference propose` or `import` wrote; may be repeated, all count.",
+        metavar="DIR",
+    ),
+]
+ReferenceKeys = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--reference-key",
+        help="Use only Reference Values signed by this public key (`reference sign`); may be repeated, one is enough.",
+        metavar="PEM",
+    ),
 ]
 PolicyFile = Annotated[
     Path | None,

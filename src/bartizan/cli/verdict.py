@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.chain import Link
-from bartizan.cli.console import MARKS, console, mark, place
+from bartizan.cli.console import MARKS, console, mark, place, reason
+from bartizan.formats.inert import inert
 from bartizan.model.policy import Check
 from bartizan.model.result import Anchor, AttestationResult, Finding, Rung, Tier
 
@@ -24,7 +25,7 @@ VOUCHERS: Mapping[Anchor, str] = {
 def verdict_line(result: AttestationResult, *, folder: Path) -> Text:
     """`good: level 4 known code, recorded`."""
     name = next((rung.name for rung in result.ladder if rung.number == result.level), "unattested")
-    line = Text(f"{folder.resolve().name}: ", style="bold")
+    line = Text(f"{inert(folder.resolve().name)}: ", style="bold")
     line.append(f"level {result.level} {name}", style="bold green" if not result.contraindicated else "bold")
     line.append(f", {result.state.value}")
     if result.contraindicated:
@@ -89,7 +90,7 @@ def show_links(links: Sequence[Link]) -> None:
 def show_explanations(result: AttestationResult, catalogue: Mapping[str, Check]) -> None:
     """Each check that is not in order: what was found, what vouches for it, why it matters, what to do."""
     breaking = {check for rung in result.ladder for check in rung.missing}
-    open_findings = [finding for finding in result.findings if not finding.passes]
+    open_findings = [finding for finding in result.findings if finding.tier is not Tier.AFFIRMING]
     open_findings.sort(key=lambda finding: (finding.tier.order, finding.id not in breaking))
     if not open_findings:
         console.print(Text("Everything that was looked at is in order.", style="green"))
@@ -106,7 +107,7 @@ def _show_check(check: Check, findings: Sequence[Finding]) -> None:
     console.print(head)
     for finding in findings[:SHOWN_EACH]:
         where = f" [{place(finding.at)}]" if finding.at.pcr is not None or finding.at.entry is not None else ""
-        console.print(Padding(Text(f"• {finding.why}{where}"), (0, 0, 0, 4)))
+        console.print(Padding(Text(f"• {reason(finding)}{where}"), (0, 0, 0, 4)))
     if len(findings) > SHOWN_EACH:
         console.print(
             Padding(Text(f"• and {len(findings) - SHOWN_EACH} more of this kind (--json lists all)"), (0, 0, 0, 4))

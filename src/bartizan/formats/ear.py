@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from bartizan.model.result import AttestationResult, worst
+from bartizan.errors import DecodeError
+from bartizan.model.result import AttestationResult, Finding, Tier, worst
 
 PROFILE = "tag:ietf.org,2026:rats/ear#03"
 VERIFIER = {"build": "bartizan 0.1.0", "developer": "https://bartizan.invalid"}
@@ -43,22 +47,42 @@ def _verifier_claims(result: AttestationResult) -> dict[str, Any]:
         "bartizan.state": result.state.value,
         "bartizan.contraindicated": result.contraindicated,
         "bartizan.reference": result.reference,
-        "bartizan.findings": [
-            {"id": finding.id, "tier": finding.tier.value, "why": finding.why, "anchor": finding.anchor.value}
-            for finding in result.findings
-            if not finding.passes
-        ],
+        "bartizan.findings": [_finding(finding) for finding in result.findings if finding.tier is not Tier.AFFIRMING],
     }
 
 
+def _finding(finding: Finding) -> dict[str, str]:
+    """What is not in order; one that a named exception lets pass is told with the exception's reason."""
+    said = {"id": finding.id, "tier": finding.tier.value, "why": finding.why, "anchor": finding.anchor.value}
+    return said | ({"waiver": finding.waiver} if finding.waiver else {})
+
+
+def _signing_key(key_pem: bytes) -> ECKey:
+    try:
+        loaded = load_pem_private_key(key_pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise DecodeError("signing key", 0, f"no unencrypted private key in PEM: {error}") from error
+    if not isinstance(loaded, EllipticCurvePrivateKey) or not isinstance(loaded.curve, SECP256R1):
+        raise DecodeError("signing key", 0, "a key on the curve P-256 expected")
+    return ECKey.import_key(key_pem)
+
+
 def sign_ear(claims: dict[str, Any], key_pem: bytes) -> str:
-    """The claims as a JWT signed with an EC P-256 private key."""
-    key = ECKey.import_key(key_pem)
+    """The claims as a JWT signed with an EC P-256 private key.
+
+    Raises:
+        DecodeError: the key is none of that kind, unencrypted and in PEM.
+    """
+    key = _signing_key(key_pem)
     return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": key.thumbprint()}, claims, key)
 
 
 def public_jwks(key_pem: bytes) -> dict[str, Any]:
-    """The key set that a Relying Party verifies with."""
-    key = ECKey.import_key(key_pem)
+    """The key set that a Relying Party verifies with.
+
+    Raises:
+        DecodeError: as for `sign_ear`.
+    """
+    key = _signing_key(key_pem)
     public = dict(key.as_dict(private=False))
     return {"keys": [public | {"kid": key.thumbprint(), "alg": ALGORITHM, "use": "sig"}]}

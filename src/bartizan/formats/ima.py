@@ -7,16 +7,19 @@ machines): `pcr u32, template digest, name length u32, name, data length u32, da
 size is the smallest one that fits the whole file. A wrong guess could not replay.
 """
 
-import re
+from dataclasses import replace
 from struct import Struct
 
 from bartizan.errors import DecodeError
+from bartizan.formats.ima_batch import ascii_columns, binary_columns
 from bartizan.formats.ima_template import (
     FIELD_LIMITS,
+    MAX_TEMPLATE_DATA,
     MAX_TEMPLATE_NAME,
     OLD_DIGEST_SIZE,
     OLD_NAME_SIZE,
     OLD_TEMPLATE,
+    TEMPLATE_NAME,
     UNREAD,
     Layout,
     Meaning,
@@ -27,20 +30,17 @@ from bartizan.formats.ima_template import (
 from bartizan.formats.ima_text import ascii_entries
 from bartizan.formats.reader import LittleReader
 from bartizan.model.digest import PCR_COUNT
-from bartizan.model.ima import ImaEntry, ImaList, ListForm
+from bartizan.model.ima import ImaColumns, ImaEntry, ImaList, ListForm
 
 MAX_LIST = 64 << 20
 """Ours: some 400,000 entries with signatures; the kernel sets no limit."""
 MAX_ENTRIES = 1_000_000
 """Ours: what a busy build server measures in months."""
-MAX_TEMPLATE_DATA = 1 << 20
-"""Ours: as a single field's (MAX_BLOB)."""
 COLUMN_SIZES = (20, 32, 48, 64)
 """Sizes of SHA-1, SHA-256 and SM3, SHA-384, SHA-512."""
 PCR_SIZE = 4
 HEADS = {size: Struct(f"<I{size}sI") for size in COLUMN_SIZES}
 
-TEMPLATE_NAME = re.compile(rb"[!-~]+")
 Templates = dict[bytes, tuple[str, Layout | None]]
 
 
@@ -50,14 +50,76 @@ def decode_ima(raw: bytes) -> ImaList:
     Raises:
         DecodeError: empty, too large, cut inside an entry, or not such a list.
     """
+    return _in_bulk(raw) or entry_by_entry(raw)
+
+
+def entry_by_entry(raw: bytes) -> ImaList:
+    """The same without `ima_batch`: the decoder that every refusal comes from.
+
+    Raises:
+        DecodeError: as above.
+    """
     if not raw:
         raise DecodeError("IMA list", 0, "no entries")
-    if len(raw) > MAX_LIST:
-        raise DecodeError("IMA list", 0, f"{len(raw)} bytes are over the limit of {MAX_LIST}")
-    if raw[1:4] == b"\0\0\0":
+    _check_size(raw)
+    if is_binary(raw):
         return _decode_binary(raw)
     size, entries = ascii_entries(raw, COLUMN_SIZES, MAX_ENTRIES)
-    return ImaList(form=ListForm.ASCII, digest_size=size, entries=entries)
+    return ImaList(form=ListForm.ASCII, digest_size=size, entries=ImaColumns.of(entries))
+
+
+def further_entries(raw: bytes, known: ImaList) -> ImaColumns:
+    """The entries that follow a list's, in its form and with template digests of its size; there may be none.
+
+    Raises:
+        DecodeError: too many, of another form or size, cut inside an entry, or no entries. Offsets count from here.
+    """
+    _check_size(raw)
+    if raw and is_binary(raw) != (known.form is ListForm.BINARY):
+        raise DecodeError("IMA list", 0, f"further entries in {known.form.value} form expected")
+    first = len(known.entries)
+    columns = _further(raw, known)
+    if first + len(columns) > MAX_ENTRIES:
+        raise DecodeError("IMA list", 0, f"{first + len(columns)} entries are over the limit of {MAX_ENTRIES}")
+    return replace(columns, first=first)
+
+
+def _further(raw: bytes, known: ImaList) -> ImaColumns:
+    if not raw:
+        return ImaColumns.of(())
+    if known.form is ListForm.BINARY:
+        found = binary_columns(raw, known.digest_size)
+        return ImaColumns.of(_entries(raw, HEADS[known.digest_size])) if found is None else found
+    sized = ascii_columns(raw, (known.digest_size,))
+    return ImaColumns.of(ascii_entries(raw, (known.digest_size,), MAX_ENTRIES)[1]) if sized is None else sized[1]
+
+
+def is_binary(raw: bytes) -> bool:
+    """The first entry starts with a PCR number, not with its text."""
+    return raw[1:4] == b"\0\0\0"
+
+
+def _check_size(raw: bytes) -> None:
+    if len(raw) > MAX_LIST:
+        raise DecodeError("IMA list", 0, f"{len(raw)} bytes are over the limit of {MAX_LIST}")
+
+
+def _in_bulk(raw: bytes) -> ImaList | None:
+    """The list as `ima_batch` reads it, if it can: in the smallest size that may fit, which decides if it fits."""
+    if len(raw) > MAX_LIST:
+        return None
+    if not is_binary(raw):
+        found = ascii_columns(raw, COLUMN_SIZES)
+        return None if found is None else _of_bulk(ListForm.ASCII, *found)
+    size = next((size for size in COLUMN_SIZES if _may_have(raw, size)), COLUMN_SIZES[0])
+    columns = binary_columns(raw, size)
+    return None if columns is None else _of_bulk(ListForm.BINARY, size, columns)
+
+
+def _of_bulk(form: ListForm, size: int, columns: ImaColumns) -> ImaList | None:
+    if not 0 < len(columns) <= MAX_ENTRIES:
+        return None
+    return ImaList(form=form, digest_size=size, entries=columns)
 
 
 def _decode_binary(raw: bytes) -> ImaList:
@@ -65,9 +127,11 @@ def _decode_binary(raw: bytes) -> ImaList:
     errors: list[DecodeError] = []
     for size in [size for size in COLUMN_SIZES if _may_have(raw, size)] or COLUMN_SIZES[:1]:
         try:
-            return ImaList(form=ListForm.BINARY, digest_size=size, entries=_entries(raw, HEADS[size]))
+            columns = ImaColumns.of(_entries(raw, HEADS[size]))
         except DecodeError as error:
             errors.append(error)
+        else:
+            return ImaList(form=ListForm.BINARY, digest_size=size, entries=columns)
     raise max(errors, key=lambda error: error.offset)
 
 

@@ -33,6 +33,9 @@ MAX_DIGEST_FIELD = 7 + 128 + 2 + 64
 """`verity:`, CRYPTO_MAX_ALG_NAME, `:` and NUL, IMA_MAX_DIGEST_SIZE; ima_template_lib.c."""
 MAX_BLOB = 1 << 20
 """Ours, for signatures, buffers and extended attributes: the largest attribute has 64 KiB (XATTR_SIZE_MAX)."""
+MAX_TEMPLATE_DATA = 1 << 20
+"""Ours: as a single field's (MAX_BLOB)."""
+TEMPLATE_NAME = re.compile(rb"[!-~]+")
 
 BUILTIN: Mapping[str, tuple[str, ...]] = {
     "ima": ("d", "n"),

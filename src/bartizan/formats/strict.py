@@ -1,5 +1,7 @@
 """Strict readings of text forms for which Python's own are too generous. Nothing is trimmed, folded or guessed."""
 
+import base64
+import binascii
 import json
 import re
 from typing import Any
@@ -8,6 +10,7 @@ from bartizan.errors import DecodeError
 
 HEX = re.compile(r"(?:[0-9a-f]{2})*")
 DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 JSON_DEPTH = 32
 """Deepest nesting accepted; no document of ours goes beyond six."""
 
@@ -32,6 +35,31 @@ def decimal(text: str, what: str) -> int:
     if not DECIMAL.fullmatch(text):
         raise DecodeError(what, 0, f"decimal number expected, found {text[:40]!a}")
     return int(text)
+
+
+def base64url(text: str, what: str) -> bytes:
+    """Bytes from base64url without padding; RFC 7515, 2. Each text has one reading and each value one text.
+
+    Raises:
+        DecodeError: padding, white space, another alphabet, or bits left over.
+    """
+    padded = text + "=" * (-len(text) % 4)
+    found = base64.urlsafe_b64decode(padded) if BASE64URL.fullmatch(text) and len(text) % 4 != 1 else None
+    if found is None or base64.urlsafe_b64encode(found).decode() != padded:
+        raise DecodeError(what, 0, f"base64url without padding expected, found {text[:40]!a}")
+    return found
+
+
+def base64_text(text: str, what: str) -> bytes:
+    """Bytes from padded base64 that may be broken into lines, as in XML; XML Schema 1.1 part 2, 3.3.16.
+
+    Raises:
+        DecodeError: anything but base64 and XML's white space.
+    """
+    try:
+        return binascii.a2b_base64(re.sub(r"[ \t\r\n]", "", text), strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise DecodeError(what, 0, f"base64 expected, found {text[:40]!a}") from error
 
 
 def _unique(what: str) -> Any:

@@ -10,6 +10,7 @@ from struct import Struct
 
 from bartizan.errors import DecodeError
 from bartizan.formats.reader import LittleReader
+from bartizan.formats.texts import is_text
 from bartizan.model.boot_log import NO_PCR, BootLog, Event, EventType, LogFormat
 from bartizan.model.digest import PCR_COUNT, SIZES, HashAlg
 
@@ -29,6 +30,8 @@ SPEC_ID_FIXED = len(SPEC_ID) + 8
 SHA1_HEADER = Struct("<II20sI")
 AGILE_HEADER = Struct("<III")
 PAIR = Struct("<HH")
+EMPTY_EVENT = AGILE_HEADER.size + 4
+"""Bytes of an event without digests and data: no writer has one that is all zero."""
 PADDINGS = (b"\x00", b"\xff")
 
 
@@ -44,6 +47,8 @@ def decode_boot_log(raw: bytes) -> BootLog:
         raise DecodeError("boot log", 0, "the log is empty")
     if len(raw) > MAX_LOG:
         raise DecodeError("boot log", 0, f"{len(raw)} bytes are over the limit of {MAX_LOG}")
+    if is_text(raw):
+        raise DecodeError("boot log", 0, "text, such as a listing or a hex dump; the log's own bytes are needed")
     content = _content_end(raw)
     if not content:
         raise DecodeError("boot log", 0, f"{len(raw)} bytes of padding and no event")
@@ -52,6 +57,27 @@ def decode_boot_log(raw: bytes) -> BootLog:
     if first.reported_type == EventType.NO_ACTION and first.data.startswith(SPEC_ID):
         return _agile_log(reader, _spec_id(reader, raw), content=content)
     return _sha1_log(reader, first, content=content)
+
+
+def decode_embedded_log(raw: bytes) -> tuple[BootLog, int]:
+    """A crypto-agile log at the start of a piece of memory, and how many bytes it has.
+
+    It ends at the first event that is all zero; what follows is another's.
+
+    Raises:
+        DecodeError: no Spec ID event at the start, or an event that the format does not allow.
+    """
+    reader = LittleReader(raw[:MAX_LOG])
+    first = _sha1_event(reader, 0)
+    if first.reported_type != EventType.NO_ACTION or not first.data.startswith(SPEC_ID):
+        raise DecodeError("boot log", 0, "a Spec ID event expected")
+    sizes = _spec_id(reader, raw)
+    layouts = _layouts(sizes)
+    events: list[Event] = []
+    while any(reader.peek(EMPTY_EVENT)):
+        events.append(_agile_event(reader, _next_index(reader, len(events)), layouts))
+    log = BootLog(format=_agile_format(sizes, events), algorithms=tuple(sizes), events=tuple(events))
+    return log, reader.offset
 
 
 def _content_end(raw: bytes) -> int:
@@ -130,9 +156,8 @@ def _agile_log(reader: LittleReader, sizes: dict[int, int], *, content: int) -> 
     events: list[Event] = []
     while reader.offset < content:
         events.append(_agile_event(reader, _next_index(reader, len(events)), layouts))
-    measured = any(event.pcr in CC_REGISTERS for event in events) and is_ccel(sizes, events)
     return BootLog(
-        format=LogFormat.CCEL if measured else _agile_kind(events),
+        format=_agile_format(sizes, events),
         algorithms=tuple(sizes),
         events=tuple(events),
         padding=reader.remaining,
@@ -140,19 +165,26 @@ def _agile_log(reader: LittleReader, sizes: dict[int, int], *, content: int) -> 
 
 
 CC_REGISTERS = frozenset(range(1, 5))
-"""TDX: MR index 1–4 stand for RTMR 0–3 (0 is MRTD); UEFI 2.10, 38.2.2."""
+"""TDX: MR index 1–4 stand for RTMR 0–3 (0 is MRTD); UEFI 2.10, 38.4.1."""
+CC_ALGORITHMS = frozenset({HashAlg.SHA384, HashAlg.SM3_256})
+"""What the registers of TDX (SHA-384) and of Hygon's CSV (SM3) are extended with."""
 LAUNCH_PCRS = frozenset(range(17, 23))
 """PCRs of a dynamic launch."""
 
 
-def is_ccel(sizes: dict[int, int], events: list[Event]) -> bool:
-    """A CCEL holds SHA-384 alone and no index above 4; a boot log of a TPM fills PCR 5 and 7 at least."""
-    return set(sizes) == {HashAlg.SHA384} and all(e.pcr in CC_REGISTERS or e.pcr in (0, NO_PCR) for e in events)
-
-
-def _agile_kind(events: list[Event]) -> LogFormat:
+def _agile_format(sizes: Mapping[int, int], events: list[Event]) -> LogFormat:
+    if is_ccel(sizes, events):
+        return LogFormat.CCEL
     measured = {event.pcr for event in events if event.reported_type != EventType.NO_ACTION}
     return LogFormat.TXT if measured and measured <= LAUNCH_PCRS else LogFormat.CRYPTO_AGILE
+
+
+def is_ccel(sizes: Mapping[int, int], events: list[Event]) -> bool:
+    """A CCEL holds one bank and measures into registers 1 to 4 alone; a TPM's log fills PCR 0 and 7 at least."""
+    if len(sizes) != 1 or not CC_ALGORITHMS.issuperset(sizes):
+        return False
+    measured = {event.pcr for event in events if event.reported_type != EventType.NO_ACTION}
+    return bool(measured) and measured <= CC_REGISTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,15 @@ TEXT = "text"
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 """Control characters no text has; tab, line breaks and escape do occur in what GRUB was told."""
 EMPTY_UTF16 = b"\0\0"
+READABLE = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\r -~]{1,64}")
+"""How a text file begins, with or without a mark of its encoding."""
 LABEL = re.compile(rb"([ -~]{3,64})\x00")
 """A label: at least three printable characters, as short as `HPE` and `M60` are."""
+
+
+def is_text(raw: bytes) -> bool:
+    """The first 64 bytes are readable ASCII: a listing, a hex dump or JSON, where a binary format was expected."""
+    return READABLE.fullmatch(raw, endpos=64) is not None
 
 
 def utf16(raw: bytes, what: str, *, offset: int = 0) -> str:

@@ -108,9 +108,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootLog:
-    """A whole log; `algorithms` are the banks that its header declares, in order."""
+    """A whole log; `algorithms` are the banks that its header declares, in order.
+
+    padding: bytes after its last event; start: where it begins, for a log inside a dump of memory.
+    """
 
     format: LogFormat
     algorithms: tuple[int, ...]
     events: tuple[Event, ...]
     padding: int = 0
+    start: int = 0

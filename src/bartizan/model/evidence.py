@@ -140,13 +140,15 @@ class VerifiedIma:
     """An IMA list held against the quoted PCR 10.
 
     matched: how many entries the quote covers (a prefix); pending: entries read after the quote;
-    zero_padded: this bank holds SHA-1 template hashes padded with zeros, so its strength is SHA-1's.
+    zero_padded: this bank holds SHA-1 template hashes padded with zeros, so its strength is SHA-1's;
+    agreeing: the banks in which these entries, and no others, lead to PCR 10, each with whether it is zero-padded.
     """
 
     list: ImaList
     matched: int | None
     pending: int
     zero_padded: bool
+    agreeing: Mapping[HashAlg, bool]
     aggregate_matches: bool | None
     findings: tuple[Finding, ...]
 

@@ -24,6 +24,20 @@ class Waiver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedRule:
+    """Files that machines make for themselves: what makes them, where, and what must be known beside.
+
+    generator: the absolute path of the program; paths: globs, see `appraise.generated`; needs: `generator`: that program
+    is a known file; `source`: the byte code's source file is.
+    """
+
+    name: str
+    generator: str
+    paths: tuple[str, ...]
+    needs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One appraisal policy; `sbat_minimum` is component to generation, `revoked` are Authenticode SHA-256 hashes."""
 
@@ -34,6 +48,7 @@ class Policy:
     revoked_images: frozenset[bytes]
     revoked_certificates: frozenset[bytes]
     sbat_minimum: Mapping[str, int]
+    generated: tuple[GeneratedRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +56,8 @@ class Level:
     """One rung's needs as data.
 
     affirming: checks that must affirm; warning: checks for which a warning suffices; breaks: checks that may be absent
-    but must not say anything worse than affirming; any_of: alternatives, each a list of checks that must all affirm.
+    but must not say anything worse than affirming; contradicts: checks that may be absent or warn but must not be
+    contraindicated; any_of: alternatives, each a list of checks that must all affirm.
     """
 
     number: int
@@ -51,6 +67,7 @@ class Level:
     affirming: tuple[str, ...] = ()
     warning: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
+    contradicts: tuple[str, ...] = ()
     any_of: tuple[tuple[str, ...], ...] = ()
 
 

@@ -23,6 +23,15 @@ class Tier(Enum):
         """Its number in an EAR (draft-ietf-rats-ear, 3.2)."""
         return {Tier.NONE: 0, Tier.AFFIRMING: 2, Tier.WARNING: 32, Tier.CONTRAINDICATED: 96}[self]
 
+    @classmethod
+    def of_claim(cls, value: int) -> "Tier":
+        """The tier that a claim's number falls in; draft-ietf-rats-ar4si, 2.3.2. value: -128 to 127."""
+        if -1 <= value <= 1:
+            return cls.NONE
+        if value <= -97 or value >= 96:  # noqa: PLR2004  # the draft's own limits
+            return cls.CONTRAINDICATED
+        return cls.WARNING if value <= -33 or value >= 32 else cls.AFFIRMING  # noqa: PLR2004  # the same
+
 
 def worst(tiers: "list[Tier]") -> Tier:
     """The meet of some tiers; affirming when there are none."""

@@ -81,7 +81,7 @@ def _files(old: ReferenceSet, new: ReferenceSet) -> Iterator[Difference]:
             yield Difference(change=Change.ADDED, pcr=10, what=shown)
         elif path not in after:
             yield Difference(change=Change.REMOVED, pcr=10, what=f"{shown} (not measured in this boot)")
-        elif not before[path] & after[path]:
+        elif after[path] - before[path]:
             yield Difference(change=Change.CHANGED, pcr=10, what=f"{shown}: another digest")
 
 

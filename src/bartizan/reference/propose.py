@@ -13,8 +13,8 @@ from bartizan.model.digest import SIZES, HashAlg
 from bartizan.model.evidence import VerifiedBoot, VerifiedIma
 from bartizan.model.reference import ReferenceEvent, ReferenceFile, ReferenceSet
 from bartizan.model.result import Finding, Tier
+from bartizan.verify.ima_start import starts_list
 
-AGGREGATE = b"boot_aggregate"
 MAX_LABEL = 4096
 """Characters of a label: a kernel command line may be 4096 bytes long (COMMAND_LINE_SIZE)."""
 
@@ -56,10 +56,13 @@ def refuse_doubtful(findings: tuple[Finding, ...], prefixes: tuple[str, ...]) ->
             raise VerifyError(finding.id, f"nothing is proposed from this boot: {finding.why}")
 
 
+def measurements(boot: VerifiedBoot) -> Iterator[Event]:
+    """The events of a boot that a set has values of, in order; separators say nothing."""
+    return (event for event in boot.events if event.reported_type != EventType.SEPARATOR)
+
+
 def _events(boot: VerifiedBoot) -> Iterator[ReferenceEvent]:
-    for event in boot.events:
-        if event.reported_type == EventType.SEPARATOR:
-            continue
+    for event in measurements(boot):
         digests = {HashAlg(alg): digest for alg, digest in event.digests.items() if alg in SIZES}
         strong: dict[HashAlg, bytes] = {
             alg: digest for alg, digest in digests.items() if alg != HashAlg.SHA1
@@ -79,7 +82,7 @@ def _files(ima: VerifiedIma) -> Iterator[ReferenceFile]:
     seen: set[tuple[bytes, str, bytes]] = set()
     for entry in ima.list.entries[: ima.matched or 0]:
         key = (entry.path, entry.digest_alg, entry.digest)
-        if entry.is_violation or entry.path == AGGREGATE or key in seen:
+        if entry.is_violation or not entry.digest_alg or starts_list(entry) or key in seen:
             continue
         seen.add(key)
         yield ReferenceFile(path=entry.path, alg=entry.digest_alg, digest=entry.digest)

@@ -1,24 +1,28 @@
 """A boot log held against quoted PCRs: which PCR is explained, and by which events. It judges no content.
 
 Steps:
-(1) the log keeps its own rules (`log_rules`);
+(1) each PCR has one speaker: a dynamic launch's own log for PCR 17–22, the boot log for the others; each keeps its own
+    rules (`log_rules`);
 (2) each boot PCR (0–9, 11–15, and 17–22 after a dynamic launch) of each quoted bank equals its replay, or its reset
     value where no log speaks of it; TPM 2.0 Part 1, 17; PFP 1.06, 3.3;
-(3) the pinned bank decides; the other banks are reported.
+(3) the pinned bank decides; the other banks are reported;
+(4) what is handed on are events that the pinned bank explains, with the digests of those banks only that explain them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from bartizan.model.boot_log import BootLog, Event, EventType
+from bartizan.model.boot_log import BootLog, Event
 from bartizan.model.digest import HashAlg, PcrBanks, PcrValues
 from bartizan.model.evidence import PcrExplanation, VerifiedBoot
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.boot_facts import extract_facts
 from bartizan.verify.log_rules import check_log
 from bartizan.verify.outcome import outcome
-from bartizan.verify.replay import LAUNCH_PCRS, replay
+from bartizan.verify.replay import LAUNCH_PCRS, extending, replay
 
 BOOT_PCRS = (*range(10), *range(11, 16), *range(17, 23))
+FIRMWARE_PCRS = range(8)
 LAUNCH_PCR = 17
 
 
@@ -32,24 +36,19 @@ def verify_boot(
 ) -> VerifiedBoot:
     """Hold the boot log, and the dynamic launch's own log if there is one, against PCR values."""
     launched = _launched(pcrs.get(pinned, {}), pinned)
-    findings: list[Finding] = []
-    for part in (log, launch_log):  # (1)
-        if part is not None and pinned in part.algorithms:
-            findings += check_log(part, pinned)
-    everything = tuple(_events((log, launch_log)))
+    logs = tuple(_speakers(log, launch_log))  # (1)
+    findings = [finding for part in logs for finding in check_log(part, pinned)]
+    everything = [event for part in logs for event in extending(part)]
     by_pcr: dict[int, list[int]] = {}
     for event in everything:
         by_pcr.setdefault(event.pcr, []).append(event.index)
     explanations = tuple(  # (2)
         explanation
         for bank, values in pcrs.items()
-        for explanation in _explain_bank(
-            bank, values, replayed=_replayed((log, launch_log), bank), by_pcr=by_pcr, launched=launched
-        )
+        for explanation in _explain_bank(bank, values, replayed=_replayed(logs, bank), by_pcr=by_pcr, launched=launched)
     )
     findings += _said(log, explanations, pinned=pinned, launched=launched)  # (3)
-    explained = {e.pcr for e in explanations if e.explained and e.bank == pinned}
-    events = tuple(event for event in everything if event.pcr in explained)
+    events = tuple(_vouched(everything, explanations, pinned))  # (4)
     return VerifiedBoot(
         log=log,
         launch_log=launch_log,
@@ -61,10 +60,58 @@ def verify_boot(
     )
 
 
-def _events(logs: tuple[BootLog | None, ...]) -> Iterator[Event]:
-    for log in logs:
+def fitting_log(candidates: Sequence[BootLog], pcrs: PcrBanks, *, pinned: HashAlg) -> BootLog | None:
+    """Of several logs that came for one quote, the one that explains most PCRs of the pinned bank; the first of equals.
+
+    An operating system that keeps a log for every resume hands over all of them.
+    """
+    values = pcrs.get(pinned, {})
+    return max(candidates, key=lambda log: _fit(replay(log, pinned), values), default=None)
+
+
+def _fit(replayed: PcrValues, values: PcrValues) -> int:
+    return sum(values.get(pcr) == value for pcr, value in replayed.items())
+
+
+def _speakers(log: BootLog | None, launch_log: BootLog | None) -> Iterator[BootLog]:
+    """The logs, each with the events of those PCRs only that it may speak of: no log can overrule another."""
+    if launch_log is None:
         if log is not None:
-            yield from (event for event in log.events if event.reported_type != EventType.NO_ACTION)
+            yield log
+        return
+    if log is not None:
+        yield _about(log, launch=False)
+    yield _about(launch_log, launch=True)
+
+
+def _about(log: BootLog, *, launch: bool) -> BootLog:
+    return replace(log, events=tuple(event for event in log.events if (event.pcr in LAUNCH_PCRS) is launch))
+
+
+def _vouched(events: Iterable[Event], explanations: Iterable[PcrExplanation], pinned: HashAlg) -> Iterator[Event]:
+    """The events that the pinned bank explains, without digests of banks that do not."""
+    banks: dict[int, tuple[HashAlg, ...]] = {}
+    for each in explanations:
+        if each.explained:
+            banks[each.pcr] = (*banks.get(each.pcr, ()), each.bank)
+    for event in events:
+        vouching = banks.get(event.pcr, ())
+        if pinned in vouching and pinned in event.digests:
+            yield _with_banks(event, vouching)
+
+
+def _with_banks(event: Event, banks: tuple[HashAlg, ...]) -> Event:
+    proved: dict[int, bytes] = {bank: event.digests[bank] for bank in banks if bank in event.digests}
+    if len(proved) == len(event.digests):
+        return event
+    return Event(
+        index=event.index,
+        offset=event.offset,
+        pcr=event.pcr,
+        reported_type=event.reported_type,
+        digests=proved,
+        data=event.data,
+    )
 
 
 def _launched(values: PcrValues, bank: HashAlg) -> bool:
@@ -73,12 +120,8 @@ def _launched(values: PcrValues, bank: HashAlg) -> bool:
     return value is not None and value not in (b"\xff" * bank.size, bytes(bank.size))
 
 
-def _replayed(logs: tuple[BootLog | None, ...], bank: HashAlg) -> dict[int, bytes]:
-    values: dict[int, bytes] = {}
-    for log in logs:
-        if log is not None and bank in log.algorithms:
-            values.update(replay(log, bank))
-    return values
+def _replayed(logs: Iterable[BootLog], bank: HashAlg) -> dict[int, bytes]:
+    return {pcr: value for log in logs for pcr, value in replay(log, bank).items()}
 
 
 def _explain_bank(
@@ -113,16 +156,26 @@ def _said(
         yield outcome("boot.log-present", Tier.NONE, "no boot log came with the evidence: nothing explains the PCRs")
     else:
         yield outcome("boot.log-present", Tier.AFFIRMING, f"a boot log with {len(log.events)} events")
-    faults = [e for e in explanations if e.bank == pinned and not e.explained]
-    yield from (_unexplained(fault) for fault in faults if fault.pcr not in LAUNCH_PCRS)
-    boot_faults = [fault for fault in faults if fault.pcr not in LAUNCH_PCRS]
-    checked = [e.pcr for e in explanations if e.bank == pinned and e.pcr not in LAUNCH_PCRS]
-    if checked and not boot_faults:
+    yield from _static([e for e in explanations if e.bank == pinned and e.pcr not in LAUNCH_PCRS], pinned)
+    launch_faults = [e for e in explanations if e.bank == pinned and e.pcr in LAUNCH_PCRS and not e.explained]
+    if launched or launch_faults:
+        yield from _launch(launch_faults)
+    yield from _other_banks(explanations, pinned)
+
+
+def _static(checked: list[PcrExplanation], pinned: HashAlg) -> Iterator[Finding]:
+    """What is said of the boot PCRs, those of a dynamic launch left out."""
+    faults = [each for each in checked if not each.explained]
+    yield from map(_unexplained, faults)
+    firmware = [each for each in checked if each.pcr in FIRMWARE_PCRS]
+    if faults or not checked:
+        return
+    if firmware and not any(each.events for each in firmware):
+        why = f"the firmware measured nothing into the {pinned.label} bank, so that it proves nothing"
+        yield outcome("boot.pcr-explained", Tier.NONE, why, Pointer(bank=pinned.label))
+    else:
         why = f"the log explains all {len(checked)} boot PCRs of the {pinned.label} bank"
         yield outcome("boot.pcr-explained", Tier.AFFIRMING, why)
-    if launched:
-        yield from _launch([fault for fault in faults if fault.pcr in LAUNCH_PCRS])
-    yield from _other_banks(explanations, pinned)
 
 
 def _unexplained(fault: PcrExplanation) -> Finding:
@@ -133,7 +186,7 @@ def _unexplained(fault: PcrExplanation) -> Finding:
             " so events were changed, removed, or added behind the log"
         )
         return outcome("boot.pcr-explained", Tier.CONTRAINDICATED, why, at)
-    why = f"PCR {fault.pcr} is not explained by the log: it was extended, and the log has no event for it"
+    why = f"PCR {fault.pcr} is not explained by the log: it was extended, and the log has no event for it in this bank"
     return outcome("boot.pcr-explained", Tier.NONE, why, at)
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     BootTextKind.MODULE_COMMAND_LINE: "module_cmdline",
 }
 """What GRUB measures into PCR 8, by the names that upstream gives it."""
+COMMAND_PCR = 8
 COMMAND_STARTS = (b"grub_", b"kernel_cmdline", b"module_cmdline")
 """How these begin; a quick look, so that other texts need not be decoded."""
 UTF16_COMMAND_PCRS = frozenset({8, 12})
@@ -156,15 +157,16 @@ def _texts(events: Iterable[Event], bank: HashAlg) -> Iterator[MeasuredText]:
 
 def _command(event: Event, bank: HashAlg) -> MeasuredText | None:
     """A command that GRUB measured: the digest covers its text, in an older form with a terminator."""
-    if not event.data.startswith(COMMAND_STARTS):
+    if event.pcr != COMMAND_PCR or not event.data.startswith(COMMAND_STARTS):
         return None
     try:
         said = decode_boot_text(event.data)
     except DecodeError:
         return None
-    kind = COMMANDS.get(said.kind)
-    covered = event.digests.get(bank) in (bank.digest(said.payload), bank.digest(said.payload + b"\0"))
-    return MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=said.text) if kind and covered else None
+    kind, digest = COMMANDS.get(said.kind), event.digests.get(bank)
+    if kind is None or (digest != bank.digest(said.payload) and digest != bank.digest(said.payload + b"\0")):
+        return None
+    return MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=said.text)
 
 
 def _guessed(events: Iterable[Event], bank: HashAlg, guess: str | None) -> Iterator[MeasuredText]:

@@ -1,15 +1,12 @@
 """One attestation proved part by part, each step resting on the one before. It judges no content."""
 
-from dataclasses import replace
 from datetime import datetime
 
-from bartizan.model.boot_log import BootLog
 from bartizan.model.evidence import Challenge, Enrolment, ReportedEvidence, VerifiedEvidence
 from bartizan.verify.boot import verify_boot
 from bartizan.verify.identity import verify_identity
 from bartizan.verify.ima import verify_ima
 from bartizan.verify.quote import verify_quote
-from bartizan.verify.replay import LAUNCH_PCRS
 
 
 def verify_evidence(
@@ -27,7 +24,7 @@ def verify_evidence(
         evidence.boot_log,
         quote.pcrs,
         pinned=quote.pinned,
-        launch_log=launch_part(evidence.launch_log),
+        launch_log=evidence.launch_log,
         untrusted_command_line=evidence.untrusted_command_line,
     )
     ima = verify_ima(evidence.ima, quote.pcrs, pinned=quote.pinned) if evidence.ima is not None else None
@@ -39,13 +36,3 @@ def verify_evidence(
         posture=evidence.posture,
         posture_bound=challenge.binds_posture,
     )
-
-
-def launch_part(log: BootLog | None) -> BootLog | None:
-    """A dynamic launch's log without what it says of other PCRs: of the boot only the boot log may speak.
-
-    Else a launch log could hold what really booted, and the boot log beside it a better story for the same PCRs.
-    """
-    if log is None:
-        return None
-    return replace(log, events=tuple(event for event in log.events if event.pcr in LAUNCH_PCRS))

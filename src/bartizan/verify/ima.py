@@ -9,12 +9,12 @@ Source: Linux, security/integrity/ima. Steps:
 (6) boot_aggregate ties the list to the boot before it, and there is one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bartizan.formats.inert import inert
 from bartizan.model.digest import HashAlg, PcrBanks
 from bartizan.model.evidence import VerifiedIma
-from bartizan.model.ima import IMA_PCR, ImaEntry, ImaList
+from bartizan.model.ima import IMA_PCR, ImaColumns, ImaEntry, ImaList
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.ima_outcome import ima_outcome
 from bartizan.verify.ima_replay import Extensions, Match, computable, match_bank, replay_ima
@@ -32,25 +32,31 @@ def verify_ima(ima: ImaList, pcrs: PcrBanks, *, pinned: HashAlg, boot_pcrs: PcrB
 
     A list that does not fit is not refused: its findings say so, and `matched` is None.
     """
-    extensions = Extensions(ima)
-    findings = [*_check_column(ima, extensions), *_check_form(ima)]  # (1)
-    match: Match | None = None
-    if IMA_PCR in pcrs.get(pinned, {}) and computable(pinned):
-        match = match_bank(ima, pinned, pcrs[pinned], extensions)  # (2)
+    columns = ima.columns
+    extensions = Extensions(columns)
+    findings = [*_check_column(ima, columns, extensions), *_check_form(columns)]  # (1)
+    matches = {
+        bank: match_bank(columns, bank, values, extensions)
+        for bank, values in pcrs.items()
+        if IMA_PCR in values and computable(bank)
+    }
+    match = matches.pop(pinned, None)  # (2)
     findings += _say_replay(ima, match, pcrs, pinned=pinned)  # (2) (5)
     matched = match.matched if match else None
     if match and matched is not None:
         findings += _say_strength(match, pinned)  # (3)
         findings += _say_other_pcrs(match, pinned)  # (4)
-    findings += _check_other_banks(ima, pcrs, extensions, pinned=pinned, matched=matched)  # (4)
+    findings += _say_other_banks(matches, matched)  # (4)
     aggregate_matches, start = check_boot_aggregate(ima, pcrs if boot_pcrs is None else boot_pcrs)  # (6)
     findings += [start] if start else []
     findings += check_kexec(ima)
+    agreeing = {bank: one.zero_padded for bank, one in matches.items() if one.matched == matched}
     return VerifiedIma(
         list=ima,
         matched=matched,
-        pending=0 if matched is None else len(ima.entries) - matched,
+        pending=0 if matched is None else len(columns) - matched,
         zero_padded=bool(match and match.zero_padded),
+        agreeing={} if match is None or matched is None else agreeing | {pinned: match.zero_padded},
         aggregate_matches=aggregate_matches,
         findings=tuple(findings),
     )
@@ -60,59 +66,72 @@ def _pointer(entry: ImaEntry) -> Pointer:
     return Pointer(pcr=entry.pcr, entry=entry.index, path=inert(entry.path.decode("utf-8", "surrogateescape")))
 
 
-def _check_column(ima: ImaList, extensions: Extensions) -> Iterator[Finding]:
+def _check_column(ima: ImaList, columns: ImaColumns, extensions: Extensions) -> Iterator[Finding]:
     """(1) Where the list's own column lies."""
-    digests = extensions.of(_column_algorithm(ima))
-    wrong = [
-        entry
-        for entry, digest in zip(ima.entries, digests, strict=False)
-        if entry.reported_template_digest != digest and not entry.is_violation
-    ]
-    for entry in wrong[:MAX_POINTED]:
+    wrong = lies_in(columns, extensions.of(column_algorithm(columns, ima.digest_size)))
+    for place in wrong[:MAX_POINTED]:
         why = "the list's own template digest is not the hash of this entry's data"
-        yield ima_outcome("template-digest", Tier.CONTRAINDICATED, why, _pointer(entry))
+        yield ima_outcome("template-digest", Tier.CONTRAINDICATED, why, _pointer(columns[place]))
     if len(wrong) > MAX_POINTED:
         why = f"{len(wrong) - MAX_POINTED} more entries have a template digest that is not the hash of their data"
         yield ima_outcome("template-digest", Tier.CONTRAINDICATED, why)
 
 
-def _column_algorithm(ima: ImaList) -> HashAlg:
-    """The algorithm of the list's own digests: the first of their size that fits the first measurement."""
-    fitting = [alg for alg in HashAlg if alg.size == ima.digest_size and computable(alg)]
-    for entry in ima.entries:
-        data = entry.template_data
-        if data is not None and not entry.is_violation:
-            return next((alg for alg in fitting if alg.digest(data) == entry.reported_template_digest), fitting[0])
+def lies_in(columns: ImaColumns, digests: list[bytes]) -> list[int]:
+    """The places where the list's own column is neither the entry's template digest nor a violation's."""
+    reported = columns.reported_template_digests[: len(digests)]
+    if list(reported) == digests:
+        return []
+    return [place for place, one in enumerate(reported) if one != digests[place] and any(one)]
+
+
+def column_algorithm(columns: ImaColumns, digest_size: int) -> HashAlg:
+    """The algorithm of a list's own digests: the first of their size that fits the first measurement."""
+    fitting = [alg for alg in HashAlg if alg.size == digest_size and computable(alg)]
+    for data, reported in zip(columns.template_data, columns.reported_template_digests, strict=True):
+        if data is not None and any(reported):
+            return next((alg for alg in fitting if alg.digest(data) == reported), fitting[0])
     return fitting[0]
 
 
-def _check_form(ima: ImaList) -> Iterator[Finding]:
+def _check_form(columns: ImaColumns) -> Iterator[Finding]:
     """Entries whose digest cannot be compared with anything."""
-    unread = [(entry, why) for entry in ima.entries if (why := _unread(entry))]
-    for entry, why in unread[:MAX_POINTED]:
-        yield ima_outcome("list-form", Tier.WARNING, why, _pointer(entry))
+    unread = [(place, why) for place, why in unread_in(columns)]
+    for place, why in unread[:MAX_POINTED]:
+        yield ima_outcome("list-form", Tier.WARNING, why, _pointer(columns[place]))
     if len(unread) > MAX_POINTED:
         why = f"{len(unread) - MAX_POINTED} more entries hold no digest that can be compared"
         yield ima_outcome("list-form", Tier.WARNING, why)
 
 
-def _unread(entry: ImaEntry) -> str:
-    """Why its digest cannot be compared; empty if it can, or if there is none to compare (a violation)."""
-    if entry.is_violation and entry.digest_alg:
-        return ""
-    if not entry.digest_alg:
-        return f"template {inert(entry.template)} holds no file digest that Bartizan can read"
-    alg = hash_named(entry.digest_alg.removeprefix("verity:"))
+def unread_in(columns: ImaColumns) -> list[tuple[int, str]]:
+    """The places of entries whose digest cannot be compared with anything, and why."""
+    algs, sizes = set(columns.digest_algs), set(map(len, columns.digests))
+    if all(_unread(alg, size) == "" for alg in algs for size in sizes):
+        return []
+    faults = ((entry, _unread(entry.digest_alg, len(entry.digest))) for entry in columns)
+    return [
+        (
+            entry.index - columns.first,
+            why or f"template {inert(entry.template)} holds no file digest that Bartizan can read",
+        )
+        for entry, why in faults
+        if why is None or (why and not entry.is_violation)
+    ]
+
+
+def _unread(digest_alg: str, size: int) -> str | None:
+    """Why such a digest cannot be compared; empty if it can, None if there is none."""
+    if not digest_alg:
+        return None
+    alg = hash_named(digest_alg.removeprefix("verity:"))
     if alg is None:
-        return f"hash algorithm {entry.digest_alg} is not known"
-    return (
-        "" if len(entry.digest) == alg.size else f"a {alg.label} digest has {alg.size} bytes, not {len(entry.digest)}"
-    )
+        return f"hash algorithm {digest_alg} is not known"
+    return "" if size == alg.size else f"a {alg.label} digest has {alg.size} bytes, not {size}"
 
 
 def _say_replay(ima: ImaList, match: Match | None, pcrs: PcrBanks, *, pinned: HashAlg) -> Iterator[Finding]:
     at = Pointer(pcr=IMA_PCR, bank=pinned.label)
-    total = len(ima.entries)
     if match is None:
         yield ima_outcome(
             "replays", Tier.NONE, f"no PCR 10 of the {pinned.label} bank, or no such hash, to hold the list against", at
@@ -120,15 +139,22 @@ def _say_replay(ima: ImaList, match: Match | None, pcrs: PcrBanks, *, pinned: Ha
     elif match.matched is None:
         yield _say_mismatch(ima, match, pcrs[pinned][IMA_PCR], at)
     else:
-        yield ima_outcome("replays", Tier.AFFIRMING, f"{match.matched} of {total} entries replay to PCR 10", at)
-        if match.matched < total:
-            why = f"{total - match.matched} entries were added after the quote; they count next time"
-            yield ima_outcome("pending", Tier.AFFIRMING, why, Pointer(pcr=IMA_PCR, entry=match.matched))
+        yield from say_covered(match.matched, len(ima.entries), pinned)
+
+
+def say_covered(matched: int, total: int, pinned: HashAlg) -> Iterator[Finding]:
+    """How many entries the quote covers, and how many it does not cover yet."""
+    at = Pointer(pcr=IMA_PCR, bank=pinned.label)
+    yield ima_outcome("replays", Tier.AFFIRMING, f"{matched} of {total} entries replay to PCR 10", at)
+    if matched < total:
+        why = f"{total - matched} entries were added after the quote; they count next time"
+        yield ima_outcome("pending", Tier.AFFIRMING, why, Pointer(pcr=IMA_PCR, entry=matched))
 
 
 def _say_mismatch(ima: ImaList, match: Match, held: bytes, at: Pointer) -> Finding:
     """(5) Why no prefix fits."""
-    unknown = next((entry for entry in ima.entries if entry.template_data is None), None)
+    data = ima.columns.template_data
+    unknown = ima.entries[data.index(None)] if None in data else None
     if not any(held):
         why = f"PCR 10 was never extended, yet the list has {len(ima.entries)} entries: it is not of this TPM"
     elif unknown:
@@ -165,13 +191,8 @@ def _say_other_pcrs(match: Match, pinned: HashAlg) -> Iterator[Finding]:
             yield ima_outcome("other-pcr", Tier.WARNING, why, at)
 
 
-def _check_other_banks(
-    ima: ImaList, pcrs: PcrBanks, extensions: Extensions, *, pinned: HashAlg, matched: int | None
-) -> Iterator[Finding]:
-    for bank, values in pcrs.items():
-        if bank is pinned or IMA_PCR not in values or not computable(bank):
-            continue
-        match = match_bank(ima, bank, values, extensions)
+def _say_other_banks(matches: Mapping[HashAlg, Match], matched: int | None) -> Iterator[Finding]:
+    for bank, match in matches.items():
         tier = Tier.AFFIRMING
         if match.matched is None:
             tier, why = Tier.WARNING, f"PCR 10 of the {bank.label} bank is not what the list replays to"

@@ -9,7 +9,7 @@ the list on and adds a second one; a list without one at its start has lost what
 from collections.abc import Iterator
 
 from bartizan.model.digest import HashAlg, PcrBanks, PcrValues
-from bartizan.model.ima import IMA_PCR, ImaEntry, ImaList
+from bartizan.model.ima import IMA_PCR, ImaColumns, ImaEntry, ImaList
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.ima_outcome import ima_outcome
 
@@ -34,11 +34,23 @@ def starts_list(entry: ImaEntry) -> bool:
     return entry.path == BOOT_AGGREGATE and entry.pcr == IMA_PCR
 
 
+def starts_in(columns: ImaColumns) -> list[int]:
+    """The indices of the entries that are a boot_aggregate, as `starts_list` tells."""
+    found: list[int] = []
+    place = -1
+    for _ in range(columns.paths.count(BOOT_AGGREGATE)):
+        place = columns.paths.index(BOOT_AGGREGATE, place + 1)
+        if columns.pcrs[place] == IMA_PCR:
+            found.append(columns.first + place)
+    return found
+
+
 def check_boot_aggregate(ima: ImaList, pcrs: PcrBanks) -> tuple[bool | None, Finding | None]:
     """Whether boot_aggregate is what these PCR values lead to: None where it cannot be told, or there is none."""
-    if not ima.entries or not starts_list(ima.entries[0]):
+    first = ima.entries[0] if ima.entries else None
+    if first is None or not starts_list(first):
         return None, None
-    matches, tier, why = _compare(ima.entries[0], pcrs)
+    matches, tier, why = _compare(first, pcrs)
     return matches, ima_outcome("boot-aggregate", tier, why, Pointer(entry=0, path="boot_aggregate"))
 
 
@@ -69,7 +81,7 @@ def _held(values: PcrValues, span: range) -> bool:
 
 def check_kexec(ima: ImaList) -> Iterator[Finding]:
     """Whether the list has one start, at its start."""
-    starts = [entry.index for entry in ima.entries if starts_list(entry)]
+    starts = starts_in(ima.columns)
     if starts[:1] != [0]:
         why = "the list does not start with boot_aggregate: what ran before it is lost"
         yield ima_outcome("kexec", Tier.WARNING, why, Pointer(entry=0))

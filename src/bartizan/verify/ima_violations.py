@@ -13,22 +13,26 @@ several files; a writer who comes between a reader's check and its measurement t
 
 from collections.abc import Mapping
 
-from bartizan.model.ima import ImaList, ViolationKind
+from bartizan.model.ima import ImaColumns, ImaList, ViolationKind
 
 
 def violation_kinds(ima: ImaList) -> Mapping[int, ViolationKind]:
     """Each violation's index in the list and its kind; one pass over the whole list, pending entries too."""
-    last = {entry.path: entry.index for entry in ima.entries if not entry.is_violation}
-    seen: set[bytes] = set()
+    columns = ima.columns
+    violations = frozenset(columns.violations)
+    if not violations:
+        return {}
+    named = {columns.paths[place] for place in violations}
+    measured = [(place, path) for place, path in enumerate(columns.paths) if path in named and place not in violations]
+    last = {path: place for place, path in measured}
+    first = {path: place for place, path in reversed(measured)}
     kinds: dict[int, ViolationKind] = {}
-    for entry in ima.entries:
-        if not entry.is_violation:
-            seen.add(entry.path)
-            continue
-        kinds[entry.index] = _kind(
-            before=entry.path in seen,
-            after=last.get(entry.path, -1) > entry.index,
-            next_is_it=_measured_at(ima, entry.index + 1) == entry.path,
+    for place in sorted(violations):
+        path = columns.paths[place]
+        kinds[columns.first + place] = _kind(
+            before=first.get(path, place) < place,
+            after=last.get(path, place) > place,
+            next_is_it=_measured_at(columns, place + 1, violations) == path,
         )
     return kinds
 
@@ -42,10 +46,8 @@ def violation_kind(ima: ImaList, index: int) -> ViolationKind:
     return violation_kinds(ima)[index]
 
 
-def _measured_at(ima: ImaList, index: int) -> bytes | None:
-    if index >= len(ima.entries) or ima.entries[index].is_violation:
-        return None
-    return ima.entries[index].path
+def _measured_at(columns: ImaColumns, place: int, violations: frozenset[int]) -> bytes | None:
+    return None if place >= len(columns) or place in violations else columns.paths[place]
 
 
 def _kind(*, before: bool, after: bool, next_is_it: bool) -> ViolationKind:

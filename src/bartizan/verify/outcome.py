@@ -19,6 +19,9 @@ SUBJECTS: dict[str, tuple[Claim, Anchor]] = {
     "boot.after-exit": (Claim.EXECUTABLES, Anchor.TPM),
     "boot.locality": (Claim.HARDWARE, Anchor.TPM),
     "launch.explained": (Claim.EXECUTABLES, Anchor.TPM),
+    "cc.registers-explained": (Claim.CONFIGURATION, Anchor.AGENT),
+    "cc.quote-signature": (Claim.INSTANCE_IDENTITY, Anchor.AGENT),
+    "cc.debug": (Claim.RUNTIME_OPAQUE, Anchor.AGENT),
 }
 
 

@@ -120,7 +120,7 @@ def check_pcr_digest(body: QuoteInfo, untrusted: PcrBanks, *, hash_alg: HashAlg)
     """The reported values, proved: those the signed digest covers, by bank.
 
     Raises:
-        VerifyError: a selected value was not sent, has a wrong length, or the digest differs.
+        VerifyError: nothing is selected, a selected value was not sent or has a wrong length, or the digest differs.
     """
     proved: dict[HashAlg, dict[int, bytes]] = {}
     joined: list[bytes] = []
@@ -139,6 +139,8 @@ def check_pcr_digest(body: QuoteInfo, untrusted: PcrBanks, *, hash_alg: HashAlg)
                 raise VerifyError("quote.pcr-digest", why)
             joined.append(value)
             proved.setdefault(bank, {})[pcr] = value
+    if not joined:
+        raise VerifyError("quote.selection", "the quote covers no PCR at all")
     if not hmac.compare_digest(hash_alg.digest(b"".join(joined)), body.pcr_digest):
         why = "the reported PCR values are not the quoted ones: their digest differs from the signed one"
         raise VerifyError("quote.pcr-digest", why)

@@ -1,19 +1,27 @@
 """The IMA list: does it cover what runs, is every file known, was the kernel ever unable to vouch?"""
 
+import re
 from collections.abc import Iterator
 
-from bartizan.appraise.context import Context
+from bartizan.appraise.checks.sets import out_of_force
+from bartizan.appraise.context import Context, ReferenceIndex
+from bartizan.appraise.generated import rule_for
 from bartizan.formats.inert import inert
 from bartizan.model.ima import ImaEntry
+from bartizan.model.policy import GeneratedRule
+from bartizan.model.reference import ReferenceState
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.ima import violation_kinds
+from bartizan.verify.ima_start import starts_list
 
 MEASURING_POLICIES = frozenset({"tcb"})
 """Values of ima_policy= that measure every executed and mapped file and what root reads (kernel, ima_policy.c)."""
 BLIND_SPOTS = (
     "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs"
 )
-AGGREGATE = b"boot_aggregate"
+RULE_NOTE = "no digest of it is known, it is recognised by the rule"
+POLICY_PARAMETER = "ima_policy="
+KERNEL_WORD = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^\t-\r \xa0"])+')
 KERNEL_PARAMETERS_END = "--"
 """What follows belongs to init (Linux Documentation/admin-guide/kernel-parameters.rst)."""
 
@@ -31,14 +39,25 @@ def list_present(context: Context) -> Iterator[Finding]:
 def _policies(command_line: str) -> frozenset[str]:
     """The built-in policies that a kernel command line selects."""
     chosen: set[str] = set()
-    for word in command_line.split():
-        if word == KERNEL_PARAMETERS_END:
+    for word in _words(command_line):
+        if word.strip('"') == KERNEL_PARAMETERS_END:
             break
         if word == "ima_tcb":
             chosen.add("tcb")
-        elif word.startswith("ima_policy="):
-            chosen.update(word.removeprefix("ima_policy=").strip('"').split("|"))
+        elif word.startswith(POLICY_PARAMETER):
+            value = word.removeprefix(POLICY_PARAMETER)
+            unquoted = value[1:].removesuffix('"') if value.startswith('"') else value
+            chosen.update(re.split(r"[ |\n]", unquoted))
     return frozenset(chosen)
+
+
+def _words(command_line: str) -> list[str]:
+    """A command line taken apart as the kernel does it, at bytes that are blank to it and outside quotes.
+
+    Source: Linux, next_arg() in lib/cmdline.c. Another reading of quotes or blanks would find words that it does not.
+    """
+    raw = command_line.encode("utf-8", "surrogatepass")
+    return [word.decode("latin-1") for word in KERNEL_WORD.findall(raw)]
 
 
 def coverage(context: Context) -> Iterator[Finding]:
@@ -69,7 +88,7 @@ def _covered(context: Context) -> tuple[ImaEntry, ...]:
     if ima is None or ima.matched is None:
         return ()
     entries = ima.list.entries[: ima.matched]
-    return tuple(entry for entry in entries if not entry.is_violation and entry.path != AGGREGATE)
+    return tuple(entry for entry in entries if not entry.is_violation and not starts_list(entry))
 
 
 def _at(entry: ImaEntry) -> Pointer:
@@ -92,22 +111,75 @@ def known_files(context: Context) -> Iterator[Finding]:
         yield context.say("ima.known-files", Tier.NONE, why, Pointer(pcr=10))
         return
     covered = _covered(context)
-    unknown = 0
+    unknown = generated = 0
     for entry in covered:
         measured = (entry.digest_alg, entry.digest)
-        if measured in reference.paths.get(entry.path, ()):
+        known = reference.paths.get(entry.path, frozenset())
+        if measured in known:
             continue
-        if entry.path in reference.paths:
+        if any(alg == entry.digest_alg for alg, _ in known):
             unknown += 1
-            why = f"{shown(entry.path)} is known under another digest: the file was replaced or changed"
-            yield context.say("ima.known-files", Tier.CONTRAINDICATED, why, _at(entry))
-        elif measured not in reference.digests:
+            yield _changed(context, reference, entry)
+        elif measured in reference.digests:
+            continue
+        elif rule := _rule(context, entry):
+            generated += 1
+            why = f"{shown(entry.path)} was made on the machine by {rule.generator}: {RULE_NOTE} {rule.name!r}"
+            yield context.say("ima.generated-files", Tier.WARNING, why, _at(entry))
+        else:
             unknown += 1
-            why = f"{shown(entry.path)} is not a known file{_module_note(entry)}"
-            yield context.say("ima.known-files", context.policy.unknown_file, why, _at(entry))
+            yield _unknown(context, reference, entry)
     if not unknown:
-        why = f"all {len(covered)} measured files are known"
+        why = f"all {len(covered)} measured files are known{_whence(reference, covered, generated)}"
         yield context.say("ima.known-files", Tier.AFFIRMING, why, Pointer(pcr=10))
+
+
+def _changed(context: Context, reference: ReferenceIndex, entry: ImaEntry) -> Finding:
+    """A known path under another digest; what an administrator may change is unknown, not replaced."""
+    if entry.path in reference.changeable:
+        why = f"{shown(entry.path)} is a configuration file that is not as its package has it"
+        return context.say("ima.known-files", context.policy.unknown_file, why, _at(entry))
+    why = f"{shown(entry.path)} is known under another digest: the file was replaced or changed"
+    return context.say("ima.known-files", Tier.CONTRAINDICATED, why, _at(entry))
+
+
+def _unknown(context: Context, reference: ReferenceIndex, entry: ImaEntry) -> Finding:
+    """A file that no set knows, or one alone that counts no more; what a revoked one knew is contraindicated."""
+    known = reference.paths.get(entry.path, frozenset())
+    why = f"{shown(entry.path)} is not a known file{_incomparable(entry, known)}{_module_note(entry)}"
+    former = reference.formerly_file(entry.digest_alg, entry.digest)
+    if former is None:
+        return context.say("ima.known-files", context.policy.unknown_file, why, _at(entry))
+    is_revoked = former.state is ReferenceState.REVOKED
+    tier = Tier.CONTRAINDICATED if is_revoked else context.policy.unknown_file
+    return context.say("ima.known-files", tier, f"{why}: {out_of_force(context, former)}", _at(entry))
+
+
+def _rule(context: Context, entry: ImaEntry) -> GeneratedRule | None:
+    """The rule for generated files that covers an entry; never one whose path is known under some digest."""
+    reference = context.reference
+    if reference is None or not context.policy.generated or entry.path in reference.paths:
+        return None
+    return rule_for(entry.path, context.policy.generated, reference.paths)
+
+
+def _whence(reference: ReferenceIndex, covered: tuple[ImaEntry, ...], generated: int) -> str:
+    """Where the values come from, in words: packages, rules, and the operator's own sets."""
+    origins = [reference.digests.get((entry.digest_alg, entry.digest)) for entry in covered]
+    packaged = [origin for origin in origins if origin is not None]
+    if not packaged and not generated:
+        return ""
+    packages = {(origin.package, origin.version, origin.architecture) for origin in packaged}
+    others = len(covered) - len(packaged) - generated
+    return (
+        f": {len(packaged)} from {len(packages)} packages, {generated} by rule as generated, {others} from other sets"
+    )
+
+
+def _incomparable(entry: ImaEntry, known: frozenset[tuple[str, bytes]]) -> str:
+    """Another hash algorithm says nothing about the content, for or against it."""
+    algorithms = ", ".join(sorted({alg for alg, _ in known}))
+    return f" by its {entry.digest_alg} digest: only {algorithms} can be compared" if known else ""
 
 
 def _module_note(entry: ImaEntry) -> str:
@@ -125,7 +197,7 @@ def changed_files(context: Context) -> Iterator[Finding]:
         if earlier.digest == entry.digest:
             continue
         known = reference is not None and (entry.digest_alg, entry.digest) in reference.paths.get(entry.path, ())
-        if known:
+        if known or _rule(context, entry):
             continue
         path = shown(entry.path)
         where = f"entries {earlier.index} and {entry.index}"

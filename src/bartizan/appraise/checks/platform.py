@@ -8,6 +8,12 @@ from bartizan.model.result import Finding, Pointer, Tier
 
 ACM_LOCALITY = 3
 H_CRTM_LOCALITY = 4
+POLICY_PCR = 7
+NOTICES = {
+    b"DMA Protection Disabled": "the firmware started without DMA protection: a device could change what was measured",
+    b"UEFI Debug Mode": "the firmware ran in debug mode",
+}
+"""What firmware measures into PCR 7 about itself, with a terminator or without."""
 
 
 def first_step(context: Context) -> Iterator[Finding]:
@@ -34,14 +40,14 @@ def first_step(context: Context) -> Iterator[Finding]:
 
 
 def dma_protection(context: Context) -> Iterator[Finding]:
-    """platform.dma-protection: firmware measures it when it leaves memory open to devices (PFP 1.06, 3.3.4.8)."""
-    for event, text in context.evidence.boot.facts.actions:
-        if text == "DMA Protection Disabled":
-            why = "the firmware started without DMA protection: a device could change what was measured"
-            yield context.say("platform.dma-protection", Tier.WARNING, why, Pointer(pcr=7, event=event))
-        elif text == "UEFI Debug Mode":
-            why = "the firmware ran in debug mode"
-            yield context.say("platform.dma-protection", Tier.WARNING, why, Pointer(pcr=7, event=event))
+    """platform.dma-protection: firmware measures it when it leaves memory open to devices (PFP 1.06, 3.3.4.8).
+
+    The notice is found by its digest: the log may give the event another type and other data.
+    """
+    for event in context.measured(POLICY_PCR):
+        for notice, why in NOTICES.items():
+            if context.vouches(event, notice) or context.vouches(event, notice + b"\0"):
+                yield context.say("platform.dma-protection", Tier.WARNING, why, context.at(event))
 
 
 def posture_binding(context: Context) -> Iterator[Finding]:

@@ -7,17 +7,19 @@ by digest too, and the file they come from is measured in PCR 9, so their order 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bartizan.appraise.checks.sets import out_of_force
 from bartizan.appraise.checks.signer import SignerRule
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.formats.event_data import decode_event_data
 from bartizan.formats.event_text import describe
 from bartizan.formats.inert import inert
-from bartizan.model.boot_log import Event, EventType
-from bartizan.model.digest import HashAlg
+from bartizan.model.boot_log import Event
+from bartizan.model.reference import ReferenceState
 from bartizan.model.result import Finding, Pointer, Tier
 
-SEPARATORS = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
 IMAGE_PCR = 4
+MAX_PROVENANCE = 400
+"""Characters of a sentence about where a value comes from."""
 LAUNCH_PCRS = (17, 18, 19)
 
 
@@ -67,31 +69,40 @@ def _part(context: Context, part: Part, signer: SignerRule) -> Iterator[Finding]
     yield from faults
     if all(finding.tier is Tier.AFFIRMING for finding in faults):
         count = sum(len(context.measured(pcr)) for pcr in part.pcrs)
-        why = f"every {part.name} is recognised ({count} events)"
+        why = "; ".join([f"every {part.name} is recognised ({count} events)", *_provenance(context, part)])
         yield context.say(part.check, Tier.AFFIRMING, why, Pointer(pcr=part.pcrs[0]))
 
 
 def _pcr(context: Context, part: Part, reference: ReferenceIndex, *, pcr: int, signer: SignerRule) -> Iterator[Finding]:
-    events = [event for event in context.measured(pcr) if not is_separator(event, context.bank)]
+    events = [event for event in context.measured(pcr) if not context.is_separator(event)]
     expected = reference.by_pcr.get(pcr, ())
     if expected and not events:
         why = f"PCR {pcr} holds nothing, where the Reference Values have {len(expected)} measurements"
         yield context.say(part.check, Tier.WARNING, why, Pointer(pcr=pcr))
     for event in events:
-        if reference.knows(event):
+        if context.knows(event):
+            continue
+        former = reference.formerly(event, context.bank)
+        if former is not None and former.state is ReferenceState.REVOKED:
+            why = f"{part.name} revoked: {_difference(context, event)}; {out_of_force(context, former)}"
+            yield context.say(part.check, Tier.CONTRAINDICATED, why, context.at(event))
             continue
         accepted = signer.accepts(event)
         if accepted is not None:
             yield context.say(part.check, Tier.AFFIRMING, accepted, context.at(event))
             continue
-        why = f"{part.name} not recognised: {_difference(context, event)}"
+        only = f"; {out_of_force(context, former)}, and no other has it" if former is not None else ""
+        why = f"{part.name} not recognised: {_difference(context, event)}{only}"
         yield context.say(part.check, Tier.WARNING, why, context.at(event))
 
 
-def is_separator(event: Event, bank: HashAlg) -> bool:
-    """It is a proper separator: it closes a PCR and says nothing else."""
-    digest = event.digests.get(bank)
-    return event.reported_type == EventType.SEPARATOR and any(digest == bank.digest(data) for data in SEPARATORS)
+def _provenance(context: Context, part: Part) -> list[str]:
+    """Where the values that recognise this part come from, in words, where that is more than the set's source."""
+    known = context.reference.events if context.reference is not None else {}
+    events = [event for pcr in part.pcrs for event in context.measured(pcr)]
+    found = [known.get((event.pcr, context.bank, event.digests[context.bank])) for event in events]
+    said = (some.provenance for some in found if some is not None and some.provenance)
+    return [f"{inert(words, limit=MAX_PROVENANCE)}: accepted" for words in dict.fromkeys(said)]
 
 
 def _difference(context: Context, event: Event) -> str:
@@ -116,15 +127,19 @@ def _difference(context: Context, event: Event) -> str:
 
 def launch(context: Context) -> Iterator[Finding]:
     """recognised.launch: a dynamic launch's measurements held against the Reference Values."""
-    boot, reference = context.evidence.boot, context.reference
+    boot = context.evidence.boot
     if not boot.launched or not all(boot.explains(pcr, context.bank) for pcr in LAUNCH_PCRS):
         return
-    unknown = [e for pcr in LAUNCH_PCRS for e in context.measured(pcr) if reference is None or not reference.knows(e)]
-    if unknown:
-        why = f"the dynamic launch is explained, but its values are in no Reference Value ({len(unknown)} measurements)"
-        for pcr in sorted({event.pcr for event in unknown}):
-            yield context.say("recognised.launch", Tier.WARNING, why, Pointer(pcr=pcr))
-    else:
+    unknown = [event for pcr in LAUNCH_PCRS for event in context.measured(pcr) if not context.knows(event)]
+    known = context.reference.by_pcr if context.reference is not None else {}
+    missing = [pcr for pcr in LAUNCH_PCRS if known.get(pcr) and not context.measured(pcr)]
+    why = f"the dynamic launch is explained, but its values are in no Reference Value ({len(unknown)} measurements)"
+    for pcr in sorted({event.pcr for event in unknown}):
+        yield context.say("recognised.launch", Tier.WARNING, why, Pointer(pcr=pcr))
+    for pcr in missing:
+        why = f"the dynamic launch measured nothing into PCR {pcr}, where the Reference Values have something"
+        yield context.say("recognised.launch", Tier.WARNING, why, Pointer(pcr=pcr))
+    if not unknown and not missing:
         yield context.say("recognised.launch", Tier.AFFIRMING, "the dynamic launch measured only known values")
 
 
@@ -133,16 +148,16 @@ def boot_path(context: Context) -> Iterator[Finding]:
     reference = context.reference
     if reference is None or context.evidence.boot.log is None:
         return
-    events = [event for event in context.measured(IMAGE_PCR) if not is_separator(event, context.bank)]
-    expected = [event.digests.get(context.bank) for event in reference.by_pcr.get(IMAGE_PCR, ())]
-    if not events or not all(reference.knows(event) for event in events):
+    events = [event for event in context.measured(IMAGE_PCR) if not context.is_separator(event)]
+    expected = reference.sequences(IMAGE_PCR, context.bank)
+    if not events or not all(context.knows(event) for event in events):
         return
-    if [event.digests.get(context.bank) for event in events] == expected:
+    if [event.digests.get(context.bank) for event in events] in expected:
         why = "the images ran in the order of the Reference Values"
         yield context.say("recognised.boot-path", Tier.AFFIRMING, why, Pointer(pcr=IMAGE_PCR))
         return
     why = (
         f"boot path not recognised: every image is known, but {len(events)} measurements stand where the"
-        f" Reference Values have {len(expected)}, or in another order"
+        f" Reference Values have {' or '.join(str(len(some)) for some in expected)}, or in another order"
     )
     yield context.say("recognised.boot-path", Tier.WARNING, why, Pointer(pcr=IMAGE_PCR))

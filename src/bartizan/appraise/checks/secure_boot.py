@@ -3,8 +3,15 @@
 from collections.abc import Iterator
 
 from bartizan.appraise.context import Context
+from bartizan.formats.event_data import decode_event_data
+from bartizan.model.boot_log import Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.result import Finding, Pointer, Tier
+from bartizan.model.uefi import VariableEvent
+
+POLICY_PCR, IMAGE_PCR = 7, 4
+HELD_BY_RULES = frozenset({EventType.EFI_VARIABLE_DRIVER_CONFIG, EventType.EFI_ACTION, EventType.ACTION})
+"""Events of PCR 7 that verification holds to their data: where it does not fit, boot.digest or boot.order says so."""
 
 
 def state(context: Context) -> Iterator[Finding]:
@@ -21,12 +28,40 @@ def state(context: Context) -> Iterator[Finding]:
         yield context.say("secure-boot.state", Tier.WARNING, why, at)
 
 
+def unnamed(context: Context) -> tuple[Event, ...]:
+    """The events of PCR 7 of which nothing proved says whom or what they stand for.
+
+    All but separators, what the log's rules hold to its data, authorities that can be read (though perhaps not
+    believed), and the SBAT level. An authority under another label is among them.
+    """
+    named = {authority.event for authority in context.evidence.boot.facts.authorities}
+    return tuple(
+        event
+        for event in context.measured(POLICY_PCR)
+        if event.reported_type not in HELD_BY_RULES
+        and event.index not in named
+        and not context.is_separator(event)
+        and not _is_sbat_level(context, event)
+    )
+
+
+def _is_sbat_level(context: Context, event: Event) -> bool:
+    if event.reported_type != EventType.EFI_VARIABLE_AUTHORITY or not context.vouches(event, event.data):
+        return False
+    data = decode_event_data(event)
+    return isinstance(data, VariableEvent) and data.variable.name == "SbatLevel"
+
+
 def authorities(context: Context) -> Iterator[Finding]:
     """secure-boot.authorities: each authority that let code run can be read, and none is revoked by the policy."""
     facts = context.evidence.boot.facts
     if facts.secure_boot is not True:
         return
     revoked = context.policy.revoked_certificates | facts.dbx_certificates
+    unread = [event for event in unnamed(context) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY]
+    for event in unread:
+        why = "an authority that cannot be read from its event let code run"
+        yield context.say("secure-boot.authorities", Tier.WARNING, why, context.at(event))
     sound = 0
     for authority in facts.authorities:
         at = Pointer(pcr=7, event=authority.event)
@@ -38,30 +73,33 @@ def authorities(context: Context) -> Iterator[Finding]:
             yield context.say("secure-boot.revoked", Tier.CONTRAINDICATED, why, at)
         else:
             sound += 1
-    if sound == len(facts.authorities):
+    if sound == len(facts.authorities) and not unread:
         why = f"{sound} authorities let code run, each readable from a verified event"
         yield context.say("secure-boot.authorities", Tier.AFFIRMING, why, Pointer(pcr=7))
 
 
 def revoked(context: Context) -> Iterator[Finding]:
-    """secure-boot.revoked: no executed image and no SBAT generation is revoked, by the machine's dbx or ours."""
-    facts = context.evidence.boot.facts
+    """secure-boot.revoked: no executed image and no SBAT generation is revoked, by the machine's dbx or ours.
+
+    Every measurement counts as an image, whatever the log calls it: a label is no way round a revocation.
+    """
+    boot, facts = context.evidence.boot, context.evidence.boot.facts
     lists = context.policy.revoked_images | facts.dbx_images
-    bad = [image for image in facts.images if image.digests.get(HashAlg.SHA256) in lists]
+    bad = [event for event in boot.events if event.digests.get(HashAlg.SHA256) in lists]
     for image in bad:
         whose = "the machine's own dbx" if image.digests[HashAlg.SHA256] in facts.dbx_images else "the policy's list"
         why = f"an image that {whose} revokes was executed"
         yield context.say("secure-boot.revoked", Tier.CONTRAINDICATED, why, context.at(image))
     old = list(_old_generations(context))
     yield from old
-    if bad or old or context.evidence.boot.log is None:
+    if bad or old or boot.log is None:
         return
-    if facts.images and not any(HashAlg.SHA256 in image.digests for image in facts.images):
-        why = "revocation lists name SHA-256 digests and the log has none: revoked images cannot be recognised"
-        yield context.say("secure-boot.revocation-data", Tier.WARNING, why, Pointer(pcr=4))
+    if not any(HashAlg.SHA256 in event.digests for event in context.measured(IMAGE_PCR)):
+        why = "revocation lists name SHA-256 digests and none is vouched for: revoked images cannot be recognised"
+        yield context.say("secure-boot.revocation-data", Tier.WARNING, why, Pointer(pcr=IMAGE_PCR))
         return
     why = f"none of {len(facts.images)} executed images is on {len(lists)} revoked digests"
-    yield context.say("secure-boot.revoked", Tier.AFFIRMING, why, Pointer(pcr=4))
+    yield context.say("secure-boot.revoked", Tier.AFFIRMING, why, Pointer(pcr=IMAGE_PCR))
 
 
 def _old_generations(context: Context) -> Iterator[Finding]:

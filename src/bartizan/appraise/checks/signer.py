@@ -2,19 +2,28 @@
 
 A recognised shim lets nothing run that no authority vouches for, and each authority it used is measured in PCR 7. So an
 unknown image that runs after a recognised loader was signed by one of these; if the policy accepts every one of them
-(or it is a Reference Value), the image is accepted. The log's order within one PCR is proved, labels are not.
+(or it is a Reference Value), the image is accepted. Digests and their order within one PCR are proved, labels are not:
+an event of PCR 7 that proves nothing may be an authority under another name, and what PCR 4 holds before the new kernel
+must be, one by one, what the Reference Values hold before theirs.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
+from bartizan.appraise.checks.secure_boot import unnamed
 from bartizan.appraise.context import Context, ReferenceIndex
-from bartizan.model.boot_log import Event, EventType
+from bartizan.model.boot_log import Event
 
 KERNEL_COMMANDS = ("linux ", "linuxefi ", "linux16 ")
 INITRD_COMMANDS = ("initrd ", "initrdefi ", "initrd16 ")
 RECOGNISED_BEFORE = 2
 """Images that must be recognised first: the shim, and the loader that asks it to verify the kernel."""
+BOOT_ATTEMPTS = (
+    b"Calling EFI Application from Boot Option",
+    b"Returning from EFI Application from Boot Option",
+    b"BOOT ATTEMPTS OMITTED",
+)
+"""What firmware measures into PCR 4 that is no image; PFP 1.06, 10.4.4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +40,7 @@ class SignerRule:
         names = _accepted_names(context)
         if not names or context.reference is None:
             return cls(images=frozenset(), kernel_file=None, names="")
-        images = _later_images(context.measured(4), context.reference)
+        images = _new_kernel(context, context.reference)
         return cls(images=images, kernel_file=_kernel_file(context) if images else None, names=names)
 
     def accepts(self, event: Event) -> str | None:
@@ -52,27 +61,36 @@ def _accepted_names(context: Context) -> str:
     if facts.secure_boot is not True or not context.policy.signers or reference is None:
         return ""
     by_fingerprint = {signer.fingerprint: signer.name for signer in context.policy.signers}
-    policy_events = {event.index: event for event in context.measured(7)}
+    fingerprints = {authority.event: authority.fingerprint for authority in facts.authorities}
+    nameless = {event.index for event in unnamed(context)}
     used: list[str] = []
-    for authority in facts.authorities:
-        if authority.fingerprint in by_fingerprint:
-            used.append(by_fingerprint[authority.fingerprint])
-        elif not reference.knows(policy_events[authority.event]):
+    for event in context.measured(7):
+        name = by_fingerprint.get(fingerprints.get(event.index) or b"")
+        if name is not None:
+            used.append(name)
+        elif (event.index in fingerprints or event.index in nameless) and not context.knows(event):
             return ""
     return ", ".join(dict.fromkeys(used))
 
 
-def _later_images(events: Iterable[Event], reference: ReferenceIndex) -> frozenset[int]:
-    """Images after at least two recognised ones, with nothing unrecognised in between."""
-    images = [event for event in events if event.reported_type == EventType.EFI_BOOT_SERVICES_APPLICATION]
-    recognised = 0
-    for image in images:
-        if not reference.knows(image):
-            break
-        recognised += 1
-    if recognised < RECOGNISED_BEFORE:
-        return frozenset()
-    return frozenset(image.index for image in images[recognised:])
+def _new_kernel(context: Context, reference: ReferenceIndex) -> frozenset[int]:
+    """The measurements of the one image that stands where some set of Reference Values has its kernel."""
+    events = [event for event in context.measured(4) if not context.is_separator(event)]
+    found = [event.digests[context.bank] for event in events]
+    same = max((_before_kernel(context, found, known) for known in reference.sequences(4, context.bank)), default=0)
+    return frozenset(event.index for event in events[same:]) if same else frozenset()
+
+
+def _before_kernel(context: Context, found: list[bytes], expected: list[bytes | None]) -> int:
+    """How many measurements stand before the kernel, 0 when it has not the kernel's place.
+
+    All before it is known and in the known order, at least two images; after it nothing else ran, here or there.
+    """
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(found, expected, strict=False))))
+    attempts = {context.bank.digest(text) for text in BOOT_ATTEMPTS}
+    if len(set(found[:same]) - attempts) < RECOGNISED_BEFORE:
+        return 0
+    return same if len(set(found[same:])) == 1 and len(set(expected[same:])) == 1 else 0
 
 
 def _kernel_file(context: Context) -> int | None:

@@ -14,9 +14,9 @@ from bartizan.app.issue_ear import issue_ear
 from bartizan.app.judge_folder import Sources, judge_folder
 from bartizan.cli.console import BAD, GOOD, console, findings_table, print_json, reporting
 from bartizan.cli.documents import link_document, result_document
-from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile, ReferenceDir, RootsDir, ShowAll
+from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile, ReferenceDirs, ReferenceKeys, RootsDir, ShowAll
 from bartizan.cli.verdict import show_explanations, show_ladder, show_links, show_vector, verdict_line
-from bartizan.model.result import AttestationResult
+from bartizan.model.result import AttestationResult, Tier
 
 DEFAULT_LEVEL = 4
 MAX_LEVEL = 6
@@ -26,8 +26,10 @@ Require = Annotated[
 ]
 
 
-def _judge(folder: Path, policy: Path | None, reference: Path | None, roots: Path | None) -> Outcome:
-    sources = Sources(policy=policy, reference=reference, roots=roots)
+def _judge(
+    folder: Path, *, policy: Path | None, reference: list[Path] | None, keys: list[Path] | None, roots: Path | None
+) -> Outcome:
+    sources = Sources(policy=policy, reference=tuple(reference or ()), reference_keys=tuple(keys or ()), roots=roots)
     return judge_folder(folder, sources, now=datetime.now(UTC))
 
 
@@ -43,7 +45,8 @@ def _links(outcome: Outcome) -> tuple[Link, ...]:
 def appraise(
     folder: EvidenceDir,
     policy: PolicyFile = None,
-    reference: ReferenceDir = None,
+    reference: ReferenceDirs = None,
+    reference_key: ReferenceKeys = None,
     roots: RootsDir = None,
     require: Require = DEFAULT_LEVEL,
     ear: Annotated[
@@ -62,7 +65,7 @@ def appraise(
 
     Exit: 0 good, 1 below the required level or contraindicated, 2 nothing to appraise.
     """
-    outcome = _judge(folder, policy, reference, roots)
+    outcome = _judge(folder, policy=policy, reference=reference, keys=reference_key, roots=roots)
     result = outcome.result
     if ear is not None:
         issued = issue_ear(result, ear, key=ear_key, subject=folder.resolve().name, now=datetime.now(UTC))
@@ -88,7 +91,8 @@ def appraise(
 def explain(
     folder: EvidenceDir,
     policy: PolicyFile = None,
-    reference: ReferenceDir = None,
+    reference: ReferenceDirs = None,
+    reference_key: ReferenceKeys = None,
     roots: RootsDir = None,
     require: Require = DEFAULT_LEVEL,
     as_json: AsJson = False,
@@ -97,7 +101,7 @@ def explain(
 
     Exit codes are those of `appraise`.
     """
-    outcome = _judge(folder, policy, reference, roots)
+    outcome = _judge(folder, policy=policy, reference=reference, keys=reference_key, roots=roots)
     result, links = outcome.result, _links(outcome)
     if as_json:
         document: dict[str, Any] = result_document(result)
@@ -110,7 +114,7 @@ def explain(
                 "fix": said.fix,
                 "references": said.references,
             }
-            for check in dict.fromkeys(finding.id for finding in result.findings if not finding.passes)
+            for check in dict.fromkeys(finding.id for finding in result.findings if finding.tier is not Tier.AFFIRMING)
             if (said := catalogue()[check])
         }
         print_json(document)

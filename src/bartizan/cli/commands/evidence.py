@@ -13,16 +13,17 @@ from bartizan.app.inspect_log import LogReport, inspect_log
 from bartizan.app.inspect_quote import QuoteReport, inspect_quote
 from bartizan.cli import documents
 from bartizan.cli.console import BAD, GOOD, console, findings_table, mark, print_json, reporting
-from bartizan.cli.options import AsJson, PcrFile, ShowAll
+from bartizan.cli.options import AsJson, PcrFile, ShowAll, TdxQuoteFile
 from bartizan.errors import ConfigError
 from bartizan.formats.event_data import decode_event_data
 from bartizan.formats.event_text import describe
 from bartizan.formats.pcr_file import decode_pcr_file
 from bartizan.formats.strict import hex_bytes
-from bartizan.model.boot_log import NO_PCR, type_label
+from bartizan.model.boot_log import NO_PCR, LogFormat, type_label
 from bartizan.model.digest import HashAlg, PcrBanks
 from bartizan.model.ima import IMA_PCR
 from bartizan.model.result import Finding, Tier
+from bartizan.verify.cc_log import register_name
 from bartizan.verify.quote import ranges
 
 
@@ -32,16 +33,21 @@ def _pcrs(path: Path | None) -> PcrBanks | None:
 
 @reporting
 def log(
-    file: Annotated[Path, typer.Argument(help="A boot log: binary_bios_measurements, CCEL, TXT, Windows WBCL.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A boot log: binary_bios_measurements, CCEL, TXT (or a dump of its heap), Windows WBCL."),
+    ],
     pcrs: PcrFile = None,
+    tdx_quote: TdxQuoteFile = None,
     show_all: ShowAll = False,
     as_json: AsJson = False,
 ) -> int:
-    """Decode a boot log, replay it, check that it keeps its own rules, and hold it against PCR values.
+    """Decode a boot log, replay it, check that it keeps its own rules, and hold it against PCR values or a quote.
 
-    Exit: 0 good, 1 contraindicated or a PCR does not match, 2 not a boot log.
+    Exit: 0 good, 1 contraindicated or a PCR (or register) does not match, 2 not a boot log.
     """
-    report = inspect_log(read_file(file), _pcrs(pcrs))
+    quote = read_file(tdx_quote) if tdx_quote is not None else None
+    report = inspect_log(read_file(file), _pcrs(pcrs), tdx_quote=quote)
     if as_json:
         print_json(documents.log_document(report))
     else:
@@ -52,30 +58,49 @@ def log(
 def _show_log(report: LogReport, *, file: Path, show_all: bool) -> None:
     banks = ", ".join(documents.bank_name(alg) for alg in report.log.algorithms)
     padded = f", {report.log.padding} bytes of padding" if report.log.padding else ""
-    console.print(
-        Text(f"{file}: {report.log.format.value} boot log, {len(report.log.events)} events, banks {banks}{padded}")
-    )
+    found = f", found at byte {report.log.start} of a dump" if report.log.start else ""
+    said = f"{report.log.format.value} boot log, {len(report.log.events)} events, banks {banks}{padded}{found}"
+    console.print(Text(f"{file}: {said}"))
+    if report.quote is not None:
+        console.print(Text(f"TDX quote version {report.quote.version}, signature {documents.SIGNATURE_NOT_VERIFIED}"))
     console.print()
     if show_all:
         console.print(_events_table(report))
         console.print()
     console.print(_banks_table(report))
     if _untouched(report):
-        console.print(Text(f"without events, and at their reset value in the TPM: PCR {ranges(_untouched(report))}"))
+        console.print(Text(f"without events, and at their reset value: {_indices(report, _untouched(report))}"))
     console.print()
     _show_findings(report.findings, status=report.status, show_all=show_all)
+
+
+def _kind(report: LogReport) -> str:
+    """What the log's indices are."""
+    return "register" if report.log.format is LogFormat.CCEL else "PCR"
+
+
+def _index(report: LogReport, index: int) -> str:
+    """An index as people know it: a PCR by its number, a register of a trust domain by its name."""
+    if index == NO_PCR:
+        return "–"
+    return register_name(index, report.pinned) if report.log.format is LogFormat.CCEL else str(index)
+
+
+def _indices(report: LogReport, indices: frozenset[int]) -> str:
+    if report.log.format is LogFormat.CCEL:
+        return ", ".join(register_name(index, report.pinned) for index in sorted(indices))
+    return f"PCR {ranges(indices)}"
 
 
 def _events_table(report: LogReport) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("event", justify="right")
-    table.add_column("PCR", justify="right")
+    table.add_column(_kind(report), justify="right")
     table.add_column("type as labelled", no_wrap=True)
     table.add_column("what the log says it is", overflow="fold")
     for event in report.log.events:
-        pcr = "–" if event.pcr == NO_PCR else str(event.pcr)
         said = Text(describe(decode_event_data(event)))
-        table.add_row(str(event.index), pcr, type_label(event.reported_type), said)
+        table.add_row(str(event.index), _index(report, event.pcr), type_label(event.reported_type), said)
     return table
 
 
@@ -83,14 +108,15 @@ def _banks_table(report: LogReport) -> Table:
     shown = [alg for alg in report.banks if alg in report.matches]
     replayed = report.banks[report.pinned]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("PCR", justify="right")
-    table.add_column(f"{report.pinned.label}, replayed from the log" + (", and as in the TPM?" if shown else ""))
+    table.add_column(_kind(report), justify="right")
+    holder = "quote" if report.quote is not None else "TPM"
+    table.add_column(f"{report.pinned.label}, replayed from the log" + (f", and as in the {holder}?" if shown else ""))
     for alg in shown:
         table.add_column(alg.label, no_wrap=True)
     wrong = {pcr for bank in report.matches.values() for pcr, holds in bank.items() if not holds}
     for pcr in sorted({*replayed, *wrong}):
         value = replayed[pcr].hex()[:64] if pcr in replayed else "(no event in the log)"
-        table.add_row(str(pcr), value, *(_answer(report.matches[alg].get(pcr)) for alg in shown))
+        table.add_row(_index(report, pcr), value, *(_answer(report.matches[alg].get(pcr)) for alg in shown))
     return table
 
 

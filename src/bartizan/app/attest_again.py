@@ -1,0 +1,237 @@
+"""Attestation of a node whose boot is known: the road again, but only for what is new since the last time.
+
+The state of a node is all its evidence of this boot and the result; both are data, so that whoever keeps them can keep
+them anywhere. A change of policy, Reference Values or posture is appraised from what is kept, without asking the node.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bartizan.app.attest_node import Outcome, Rules
+from bartizan.appraise.context import Context, ReferenceIndex
+from bartizan.appraise.engine import appraise, fold, refused
+from bartizan.appraise.further import appraise_further
+from bartizan.appraise.measured import Tally, covered_columns, tally
+from bartizan.errors import VerifyError
+from bartizan.formats.ima import further_entries
+from bartizan.model.digest import HashAlg, PcrBanks
+from bartizan.model.evidence import Challenge, Enrolment, ReportedQuote, VerifiedEvidence, VerifiedQuote
+from bartizan.model.ima import IMA_PCR, ImaColumns
+from bartizan.model.result import AttestationResult, Finding, State, Tier
+from bartizan.verify.again import NeedsFullLogs, as_of, verify_known_identity, verify_later_quote
+from bartizan.verify.freshness import Continuity, check_clock
+from bartizan.verify.ima_again import FurtherIma, in_one_piece, verify_further
+
+__all__ = ["Again", "NeedsFullLogs", "NodeState", "ReportedAgain", "attest_again", "begin"]
+
+
+NO_ENTRIES = ImaColumns.of(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedAgain:
+    """What a node sends when its boot is known.
+
+    new_entries: the IMA entries behind those that the Verifier holds, as bytes of the list's own form;
+    first_entry: the index of the first of them, as the node counts.
+    """
+
+    quote: ReportedQuote
+    untrusted_pcrs: PcrBanks
+    new_entries: bytes = b""
+    first_entry: int = 0
+    posture: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """What is kept of a node between two attestations of one boot.
+
+    reference: what counted of the rules' Reference Values when `result` was made; counted: the tally of the files
+    measured so far, None where it was not needed since; stuck: contraindicated findings of this boot that the kept evidence would not
+    show again.
+    """
+
+    enrolment: Enrolment
+    evidence: VerifiedEvidence
+    rules: Rules
+    reference: ReferenceIndex | None
+    result: AttestationResult
+    counted: Tally | None = None
+    stuck: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A result, and the state to go on from; the state is the former one where the quote was refused."""
+
+    result: AttestationResult
+    state: NodeState
+
+
+def begin(
+    outcome: Outcome, *, enrolment: Enrolment, rules: Rules, now: datetime, previous: NodeState | None = None
+) -> NodeState:
+    """The state after a full attestation that verification let pass; previous: the state that it replaces, if any.
+
+    What was contraindicated in the same boot stays so, whatever the new logs leave out.
+
+    Raises:
+        ValueError: nothing was verified, so that there is nothing to go on from. VerifyError: the quote is older than
+            the state.
+    """
+    evidence = outcome.verified
+    if evidence is None:
+        raise ValueError("an outcome without verified evidence begins nothing")
+    state = NodeState(
+        enrolment=enrolment,
+        evidence=evidence,
+        rules=rules,
+        reference=_in_force(rules, now),
+        result=outcome.result,
+    )
+    state = replace(state, counted=_counted(state, NO_ENTRIES))
+    if previous is None:
+        return state
+    clock = check_clock(previous.evidence.quote.attest.clock, evidence.quote.attest.clock)
+    return state if clock is Continuity.NEW_BOOT else _sticking(state, previous, now=now)
+
+
+def attest_again(
+    state: NodeState, sent: ReportedAgain, *, challenge: Challenge, rules: Rules, now: datetime
+) -> Again | NeedsFullLogs:
+    """Verify and appraise one more attestation of a known boot.
+
+    (1) the quote holds, and is of the boot that is known; (2) the identity still stands; (3) the IMA list goes on from
+    where it was; (4) what is new is appraised, or everything if the rules or the posture changed.
+
+    Raises:
+        DecodeError: the new entries are no entries.
+    """
+    known, fresh = state.evidence, State.RECORDED if challenge.recorded else State.FRESH
+    try:
+        quote = verify_later_quote(known, sent.quote, untrusted_pcrs=sent.untrusted_pcrs, challenge=challenge)  # (1)
+        if isinstance(quote, NeedsFullLogs):
+            return quote
+        identity = verify_known_identity(known, quote, enrolment=state.enrolment, now=now)  # (2)
+    except VerifyError as error:
+        result = refused(error, rules.catalogue, rules.levels, state=fresh, policy=rules.policy)
+        return Again(result=result, state=state)
+    further = _further(known, sent, quote)  # (3)
+    if isinstance(further, NeedsFullLogs):
+        return further
+    evidence = as_of(
+        known,
+        identity=identity,
+        quote=quote,
+        ima=known.ima if further is None else further.ima,
+        posture=sent.posture,
+        posture_bound=challenge.binds_posture,
+    )
+    after = replace(state, evidence=evidence, rules=rules, reference=_in_force(rules, now))
+    return _concluded(state, after, further=further, fresh=fresh, now=now)  # (4)
+
+
+def _further(known: VerifiedEvidence, sent: ReportedAgain, quote: VerifiedQuote) -> FurtherIma | NeedsFullLogs | None:
+    """The IMA list as this quote covers it; None where there is nothing new."""
+    ima = known.ima
+    if ima is None:
+        return NeedsFullLogs(reason="IMA entries came where there was no list") if sent.new_entries else None
+    if ima.matched is None:
+        return NeedsFullLogs(reason="the IMA list did not lead to PCR 10 the last time")
+    held = len(ima.list.entries)
+    if sent.new_entries and sent.first_entry != held:
+        return NeedsFullLogs(reason=f"IMA entries from {held} on expected, found those from {sent.first_entry} on")
+    if not sent.new_entries and not ima.pending:
+        unchanged = _pcr10(quote) == _pcr10(known.quote)
+        return None if unchanged else NeedsFullLogs(reason="PCR 10 was extended, and no IMA entries came")
+    entries = further_entries(sent.new_entries, ima.list)
+    return verify_further(ima, entries, before=known.quote.pcrs, pcrs=quote.pcrs, pinned=quote.pinned)
+
+
+def _pcr10(quote: VerifiedQuote) -> dict[HashAlg, bytes | None]:
+    return {bank: values.get(IMA_PCR) for bank, values in quote.pcrs.items()}
+
+
+def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None, fresh: State, now: datetime) -> Again:
+    """The result of what is new since `state`."""
+    if _standing(state, after):
+        if further is None:
+            return _again(after, state.result, fresh)
+        if further.covered is not None and further.late is None:
+            after = replace(after, counted=_counted(state, further.covered))
+            result = appraise_further(_context(after, now), state.result, further.covered, counted=after.counted)
+            if result is not None:
+                return _again(after, result, fresh)
+    after = _appraised(after, now=now, fresh=fresh)
+    after = _sticking(after, state, now=now, late=further.late if further is not None else None)
+    return _again(after, after.result, fresh)
+
+
+def _again(state: NodeState, result: AttestationResult, fresh: State) -> Again:
+    result = result if result.state is fresh else replace(result, state=fresh)
+    return Again(result=result, state=replace(state, result=result))
+
+
+def _counted(state: NodeState, covered: ImaColumns) -> Tally | None:
+    """The tally of the files of `state` and of these entries."""
+    ima, reference = state.evidence.ima, state.reference
+    if ima is None or reference is None:
+        return None
+    before = tally(covered_columns(ima), reference) if state.counted is None else state.counted
+    return before + tally(covered, reference) if covered else before
+
+
+def _standing(state: NodeState, after: NodeState) -> bool:
+    """Nothing but the IMA list can say anything else than it did."""
+    old, new = state.evidence, after.evidence
+    return (
+        _judged_alike(state, after)
+        and new.identity is old.identity
+        and new.quote.findings == old.quote.findings
+        and (new.posture, new.posture_bound) == (old.posture, old.posture_bound)
+    )
+
+
+def _judged_alike(one: NodeState, other: NodeState) -> bool:
+    """Both results rest on the same rules, and on the same Reference Values in force."""
+    return one.rules is other.rules and one.reference is other.reference
+
+
+def _sticking(state: NodeState, previous: NodeState, *, now: datetime, late: Finding | None = None) -> NodeState:
+    """The state with what was contraindicated before in this boot, as today's rules see it."""
+    if not _judged_alike(previous, state):
+        judged = replace(previous, rules=state.rules, reference=state.reference)
+        previous = _appraised(judged, now=now, fresh=state.result.state)
+    found = [late] if late is not None else []
+    found += [finding for finding in previous.result.findings if finding.tier is Tier.CONTRAINDICATED]
+    lost = tuple(finding for finding in found if finding not in state.result.findings)
+    return replace(state, stuck=(*state.stuck, *lost), result=_with(state.result, lost, state.rules)) if lost else state
+
+
+def _appraised(state: NodeState, *, now: datetime, fresh: State) -> NodeState:
+    """The state with all its evidence appraised."""
+    if state.evidence.ima is not None:
+        state = replace(state, evidence=replace(state.evidence, ima=in_one_piece(state.evidence.ima)))
+    result = appraise(_context(state, now), state.rules.levels, state=fresh)
+    return replace(state, result=_with(result, state.stuck, state.rules), counted=None)
+
+
+def _with(result: AttestationResult, stuck: tuple[Finding, ...], rules: Rules) -> AttestationResult:
+    """The result with these findings too."""
+    if not stuck:
+        return result
+    return fold(
+        (*result.findings, *stuck), rules.levels, state=result.state, policy=result.policy, reference=result.reference
+    )
+
+
+def _context(state: NodeState, now: datetime) -> Context:
+    rules = state.rules
+    return Context(
+        evidence=state.evidence, policy=rules.policy, catalogue=rules.catalogue, reference=state.reference, now=now
+    )
+
+
+def _in_force(rules: Rules, now: datetime) -> ReferenceIndex | None:
+    return rules.reference.at(now) if rules.reference is not None else None

@@ -1,0 +1,158 @@
+"""`bartizan reference predict`: the next boot's Reference Values from the present boot and the files of an update."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from bartizan.app.evidence_folder import read_file, read_recording
+from bartizan.app.judge_folder import read_policy
+from bartizan.app.learn_reference import verified_parts
+from bartizan.app.reference_folder import read_reference, write_reference
+from bartizan.errors import ConfigError, DecodeError
+from bartizan.formats.boot_image import ALGORITHMS, decode_boot_image
+from bartizan.formats.grub_config import decode_grub_config
+from bartizan.formats.inert import inert
+from bartizan.formats.pe import MAX_IMAGE
+from bartizan.formats.x509 import decode_certificates
+from bartizan.model.certificate import Certificate
+from bartizan.model.image import BootImage
+from bartizan.model.reference import ReferenceSet, ReferenceState
+from bartizan.reference.components import Components, Configuration, Digests, unified_image
+from bartizan.reference.predict import Prediction, predict
+from bartizan.reference.propose import canonical
+from bartizan.reference.vetting import Vetting
+
+Part = TypeVar("Part")
+MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateFiles:
+    """The files of an update, by what they replace; `package` is `name=version` of where they come from."""
+
+    kernel: Path | None = None
+    shim: Path | None = None
+    loader: Path | None = None
+    unified: Path | None = None
+    initrds: tuple[Path, ...] = ()
+    grub_cfg: Path | None = None
+    command_line: str | None = None
+    package: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """From when until when a set counts, and its state; None leaves each as it is."""
+
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    state: ReferenceState | None = None
+
+    def on(self, reference: ReferenceSet) -> ReferenceSet:
+        """The set within this window.
+
+        Raises:
+            ConfigError: it would end before it begins.
+        """
+        begin = self.valid_from or reference.valid_from
+        end = self.valid_until or reference.valid_until
+        if begin is not None and end is not None and end <= begin:
+            raise ConfigError(f"the set would end at {end:%Y-%m-%d %H:%M} UTC, before it begins")
+        state = self.state or reference.state
+        return canonical(replace(reference, valid_from=begin, valid_until=end, state=state))
+
+
+def predict_from(
+    folder: Path,
+    files: UpdateFiles,
+    *,
+    policy: Path | None = None,
+    signers: tuple[Path, ...] = (),
+    name: str | None = None,
+    window: Window | None = None,
+) -> Prediction:
+    """The Reference Values of the next boot of the machine whose present boot is recorded in a folder.
+
+    Raises:
+        ConfigError, DecodeError: a folder or file cannot be used. PolicyError: the policy cannot.
+        VerifyError: the boot does not add up, a component has no place in it, or an image may not run.
+    """
+    components = read_components(files)
+    boot, ima = verified_parts(read_recording(folder))
+    named = tuple(certificate for path in signers for certificate in _certificates(path))
+    vetting = Vetting.of(boot, read_policy(policy), named)
+    chosen = name or f"{folder.resolve().name}-next"
+    found = predict(boot, ima, components, vetting=vetting, name=chosen)
+    return replace(found, reference=(window or Window()).on(found.reference))
+
+
+def limit_set(folder: Path, window: Window) -> tuple[ReferenceSet, Path]:
+    """Give the set in a folder another window or state; it gets another digest by that.
+
+    Raises:
+        ConfigError: there is none, or it cannot be written. DecodeError: its document is not one.
+    """
+    reference = window.on(read_reference(folder))
+    return reference, write_reference(reference, folder)
+
+
+def read_components(files: UpdateFiles) -> Components:
+    """The components from their files.
+
+    Raises:
+        ConfigError: none was named, or a file cannot be read. DecodeError: a file is not what it should be.
+    """
+    named = (files.kernel, files.shim, files.loader, files.unified, files.grub_cfg, *files.initrds)
+    paths = [path for path in named if path is not None]
+    if not paths and files.command_line is None:
+        raise ConfigError("nothing to predict from: name a new --kernel, --initrd, --grub-cfg, --cmdline or other part")
+    return Components(
+        source=_source(files.package, paths),
+        kernel=_image(files.kernel),
+        shim=_image(files.shim),
+        loader=_image(files.loader),
+        unified=_decoded(files.unified, unified_image) if files.unified is not None else None,
+        initrds=tuple(_digests(read_file(path, limit=MAX_IMAGE)) for path in files.initrds),
+        configuration=_decoded(files.grub_cfg, _configuration) if files.grub_cfg is not None else None,
+        command_line=files.command_line,
+    )
+
+
+def _source(package: str | None, paths: list[Path]) -> str:
+    """Where an update comes from, in words.
+
+    Raises:
+        ConfigError: the package is not given as name and version.
+    """
+    if package is None:
+        return inert(", ".join(path.name for path in paths) or "a command line", limit=MAX_NAME)
+    name, equals, version = package.partition("=")
+    if not name or not equals or not version:
+        raise ConfigError(f"--package takes NAME=VERSION, found {package!r}")
+    return inert(f"{name} {version}", limit=MAX_NAME)
+
+
+def _decoded(path: Path, decode: Callable[[bytes], Part]) -> Part:
+    raw = read_file(path, limit=MAX_IMAGE)
+    try:
+        return decode(raw)
+    except DecodeError as error:
+        raise DecodeError(f"{path.name}: {error.what}", error.offset, error.why) from error
+
+
+def _image(path: Path | None) -> BootImage | None:
+    return _decoded(path, decode_boot_image) if path is not None else None
+
+
+def _configuration(raw: bytes) -> Configuration:
+    return Configuration(digests=_digests(raw), content=decode_grub_config(raw))
+
+
+def _certificates(path: Path) -> tuple[Certificate, ...]:
+    return _decoded(path, decode_certificates)
+
+
+def _digests(raw: bytes) -> Digests:
+    return {alg: alg.digest(raw) for alg in ALGORITHMS}

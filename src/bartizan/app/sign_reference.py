@@ -1,0 +1,108 @@
+"""`bartizan reference sign`: an operator's signature beside a set, and the demand for one when a set is used."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from bartizan.app.evidence_folder import read_file
+from bartizan.app.reference_folder import read_reference, write_whole
+from bartizan.errors import ConfigError, DecodeError, PolicyError, VerifyError
+from bartizan.formats.reference_signature import (
+    MAX_SIGNATURES_FILE,
+    ReferenceSignature,
+    decode_reference_signatures,
+    encode_reference_signatures,
+    signed_message,
+)
+from bartizan.model.reference import ReferenceSet
+from bartizan.verify.reference_signature import PublicKey, fingerprint, verify_reference_signature
+
+FILE = "reference.sig.json"
+MAX_KEY = 16 * 1024
+KINDS = "an EC P-256 or Ed25519"
+
+
+def sign_folder(folder: Path, key: Path) -> tuple[ReferenceSet, bytes]:
+    """Sign the set in a folder; signatures by other keys that still fit are kept. Returns set and key fingerprint.
+
+    Raises:
+        ConfigError: no set, no such private key, or the folder cannot be written to. DecodeError: the set is none.
+    """
+    private = _private_key(key)
+    reference = read_reference(folder)
+    message = signed_message(reference.digest)
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        algorithm, signature = "ed25519", private.sign(message)
+    else:
+        algorithm, signature = "ecdsa-p256-sha256", private.sign(message, ec.ECDSA(hashes.SHA256()))
+    own = ReferenceSignature(key=fingerprint(private.public_key()), algorithm=algorithm, signature=signature)
+    others = tuple(some for some in read_signatures(folder) if some.key != own.key)
+    write_whole(folder, FILE, encode_reference_signatures((*others, own)))
+    return reference, own.key
+
+
+def read_signatures(folder: Path) -> tuple[ReferenceSignature, ...]:
+    """The signatures beside a set; none when there is no such file.
+
+    Raises:
+        ConfigError, DecodeError: the file cannot be used.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return ()
+    try:
+        return decode_reference_signatures(read_file(path, limit=MAX_SIGNATURES_FILE))
+    except DecodeError as error:
+        raise DecodeError(f"{FILE}: {error.what}", error.offset, error.why) from error
+
+
+def read_accepted(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
+    """The public keys in some PEM files.
+
+    Raises:
+        ConfigError: a file that cannot be read or holds another kind of key.
+    """
+    return tuple(_public_key(path) for path in paths)
+
+
+def demand_signature(reference: ReferenceSet, folder: Path, accepted: Sequence[PublicKey]) -> None:
+    """Refuse a set that none of the accepted keys signed.
+
+    Provenance is no way round: what a document says of where its values come from, anyone could have written.
+
+    Raises:
+        PolicyError: it is not signed so. DecodeError: its signatures cannot be read.
+    """
+    try:
+        verify_reference_signature(reference.digest, read_signatures(folder), accepted)
+    except VerifyError as error:
+        why = f"{folder}: the Reference Values cannot be used: {error.why}; sign them: bartizan reference sign {folder}"
+        raise PolicyError(f"{why} --key PEM") from error
+
+
+def _private_key(path: Path) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(read_file(path, limit=MAX_KEY), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{path}: {KINDS} private key in PEM, without a password, expected") from error
+    if isinstance(key, ed25519.Ed25519PrivateKey) or (
+        isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
+    ):
+        return key
+    raise ConfigError(f"{path}: {KINDS} private key expected")
+
+
+def _public_key(path: Path) -> PublicKey:
+    try:
+        key = load_pem_public_key(read_file(path, limit=MAX_KEY))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{path}: {KINDS} public key in PEM expected") from error
+    if isinstance(key, ed25519.Ed25519PublicKey) or (
+        isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+    ):
+        return key
+    raise ConfigError(f"{path}: {KINDS} public key expected")

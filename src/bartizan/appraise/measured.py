@@ -1,0 +1,97 @@
+"""The files of an IMA list as columns: of a long list only what is not plainly known is looked at one by one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bartizan.appraise.context import ReferenceIndex
+from bartizan.model.evidence import VerifiedIma
+from bartizan.model.ima import ImaColumns, ImaEntry
+from bartizan.verify.ima_start import starts_in
+
+NOTHING: frozenset[tuple[str, bytes]] = frozenset()
+
+
+def covered_columns(ima: VerifiedIma) -> ImaColumns:
+    """The entries that the quote covers."""
+    columns = ima.list.columns
+    return columns[: ima.matched or 0] if len(columns) != ima.matched else columns
+
+
+def no_files(columns: ImaColumns) -> frozenset[int]:
+    """The places of entries that name no file's content: violations, and starts of a list."""
+    return frozenset((*columns.violations, *(index - columns.first for index in starts_in(columns))))
+
+
+def unfamiliar(columns: ImaColumns, reference: ReferenceIndex | None) -> list[int]:
+    """The places of entries whose path is not known under their digest; all of them without Reference Values."""
+    if reference is None:
+        return list(range(len(columns)))
+    get = reference.paths.get
+    values = zip(columns.digest_algs, columns.digests, strict=True)
+    measured = enumerate(zip(columns.paths, values, strict=True))
+    return [place for place, (path, value) in measured if value not in get(path, NOTHING)]
+
+
+def strangers(columns: ImaColumns, reference: ReferenceIndex | None) -> list[ImaEntry]:
+    """The files that are not known by path and digest, in order."""
+    skipped = no_files(columns)
+    return [columns[place] for place in unfamiliar(columns, reference) if place not in skipped]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many files were measured, and which of them are known from packages; two tallies add up."""
+
+    files: int
+    packaged: int
+    packages: frozenset[tuple[str, str, str]]
+
+    def __add__(self, other: "Tally") -> "Tally":
+        known = other.packages <= self.packages
+        return Tally(
+            files=self.files + other.files,
+            packaged=self.packaged + other.packaged,
+            packages=self.packages if known else self.packages | other.packages,
+        )
+
+
+def tally(columns: ImaColumns, reference: ReferenceIndex) -> Tally:
+    """The tally of these entries."""
+    origins = map(reference.digests.get, zip(columns.digest_algs, columns.digests, strict=True))
+    packaged = [origin for origin in origins if origin is not None]
+    distinct = {id(origin): origin for origin in packaged}.values()
+    return Tally(
+        files=len(columns) - len(no_files(columns)),
+        packaged=len(packaged),
+        packages=frozenset((origin.package, origin.version, origin.architecture) for origin in distinct),
+    )
+
+
+def all_known(counted: Tally, *, generated: int) -> str:
+    """The sentence for a list without unknown files: where their values come from; generated: files known by a rule."""
+    said = f"all {counted.files} measured files are known"
+    if not counted.packaged and not generated:
+        return said
+    others = counted.files - counted.packaged - generated
+    return (
+        f"{said}: {counted.packaged} from {len(counted.packages)} packages, {generated} by rule as generated,"
+        f" {others} from other sets"
+    )
+
+
+def measured_first(columns: ImaColumns, paths: Iterable[bytes]) -> Mapping[bytes, ImaEntry]:
+    """The first measurement of each of these files."""
+    wanted, skipped = frozenset(paths), no_files(columns)
+    found: dict[bytes, ImaEntry] = {}
+    for place in [place for place, path in enumerate(columns.paths) if path in wanted]:
+        if place not in skipped and columns.paths[place] not in found:
+            found[columns.paths[place]] = columns[place]
+    return found
+
+
+def measured_twice(columns: ImaColumns, reference: ReferenceIndex | None) -> list[tuple[ImaEntry, ImaEntry]]:
+    """Each file that is not known as it was measured, and was measured first under another digest; with that first."""
+    repeated = len(set(columns.paths)) != len(columns)
+    later = strangers(columns, reference) if repeated else []
+    first = measured_first(columns, [entry.path for entry in later])
+    return [(first[entry.path], entry) for entry in later if first[entry.path].digest != entry.digest]

@@ -1,0 +1,1 @@
+"""What Bartizan keeps, through SQLAlchemy Core. Nothing here decodes or judges."""

@@ -1,0 +1,69 @@
+"""Facts from an IMA list beside files: keys, kexec, SELinux. Only what PCR 10 vouches for counts; it judges nothing.
+
+A kernel started by kexec is recognised through the command line that was measured when it was loaded (func
+KEXEC_CMDLINE), and through its kernel and initramfs, which are entries like any file's (KEXEC_KERNEL_CHECK and
+KEXEC_INITRAMFS_CHECK): the list does not say which, so whoever judges must know every one of them.
+"""
+
+from itertools import pairwise
+
+from bartizan.formats.ima_buffer import KEXEC_COMMAND_LINE, decode_buffer, is_buffer_template
+from bartizan.model.evidence import VerifiedIma
+from bartizan.model.ima import ImaColumns
+from bartizan.model.ima_buffer import (
+    BufferFacts,
+    KexecCommandLine,
+    KexecStart,
+    Keyring,
+    MeasuredBuffer,
+    SelinuxPolicy,
+    SelinuxState,
+)
+from bartizan.verify.ima_start import starts_in
+
+
+def buffer_facts(ima: VerifiedIma) -> BufferFacts:
+    """What the list's vouched part says; nothing where PCR 10 vouches for no part of it."""
+    columns = ima.list.columns[: ima.matched or 0]
+    found = _buffers(columns)
+    loads = tuple(each for each in found if _is_kexec(each))
+    known = (Keyring, SelinuxState, SelinuxPolicy)
+    return BufferFacts(
+        keys=tuple(each for each in found if isinstance(each.buffer, Keyring)),
+        kexec_loads=loads,
+        kexec_starts=tuple(_start(index, loads, after=before) for before, index in _later_starts(columns)),
+        selinux_states=tuple(each for each in found if isinstance(each.buffer, SelinuxState)),
+        selinux_policies=tuple(each for each in found if isinstance(each.buffer, SelinuxPolicy)),
+        others=tuple(each for each in found if not isinstance(each.buffer, known) and not _is_kexec(each)),
+    )
+
+
+def _buffers(columns: ImaColumns) -> tuple[MeasuredBuffer, ...]:
+    """Every entry that holds a buffer; others are not made objects."""
+    templates = {template for template in set(columns.templates) if is_buffer_template(template)}
+    found = []
+    for place, (template, path) in enumerate(zip(columns.templates, columns.paths, strict=True)):
+        if template in templates or path == KEXEC_COMMAND_LINE:
+            entry = columns[place]
+            buffer = decode_buffer(entry)
+            if buffer is not None:
+                found.append(MeasuredBuffer(entry=entry.index, buffer=buffer))
+    return tuple(found)
+
+
+def _is_kexec(measured: MeasuredBuffer) -> bool:
+    """A command line that was loaded, readable or not."""
+    buffer = measured.buffer
+    return isinstance(buffer, KexecCommandLine) or getattr(buffer, "name", "") == KEXEC_COMMAND_LINE.decode("ascii")
+
+
+def _later_starts(columns: ImaColumns) -> list[tuple[int, int]]:
+    """Each boot_aggregate but the first, behind the one before it."""
+    starts = starts_in(columns)
+    return list(pairwise(starts))
+
+
+def _start(index: int, loads: tuple[MeasuredBuffer, ...], *, after: int) -> KexecStart:
+    """The command line that was loaded last before this start, and after the kernel before it had started."""
+    before = [load for load in loads if after < load.entry < index]
+    return KexecStart(boot_aggregate=index, command_line=before[-1] if before else None)

@@ -1,0 +1,202 @@
+"""`bartizan reference predict` and `limit`: files in, a set and words out; nothing is written when it cannot be."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bartizan.app.reference_folder import read_reference
+from bartizan.formats.boot_image import decode_boot_image
+from bartizan.model.reference import ReferenceState
+from tests.simulator.boot_images import Pe, Signing, boot_ca
+from tests.simulator.machine import BANKS, Machine, good
+from tests.unit.cli_runner import Ran, run
+from tests.unit.kernel_machines import INITRD_FILE, KERNEL_FILE, KERNEL_IMAGES, digests_of
+
+KERNEL = Pe(sections={".text": b"the new kernel"}).signed(Signing()).encode()
+INITRD = b"the new initramfs"
+CONFIG = b"menuentry x {\n\tlinux /vmlinuz ro\n}\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """A machine's evidence in a folder, and the files of an update beside it."""
+
+    folder: Path
+
+    @property
+    def evidence(self) -> Path:
+        return self.folder / "evidence"
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "reference"
+
+    def predict(self, *more: str | Path, signer: bool = True) -> Ran:
+        named = ["--signer", self.folder / "ca.der"] if signer else []
+        return run("reference", "predict", self.evidence, "--out", self.out, *named, *more)
+
+    @property
+    def kernel(self) -> list[str | Path]:
+        return ["--kernel", self.folder / "vmlinuz", "--initrd", self.folder / "initrd.img"]
+
+
+@pytest.fixture
+def update(tmp_path: Path) -> Update:
+    files = {"vmlinuz": KERNEL, "initrd.img": INITRD, "grub.cfg": CONFIG, "ca.der": boot_ca(), "noise": b"MZ noise"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    good().write(tmp_path / "evidence")
+    return Update(folder=tmp_path)
+
+
+def rebooted() -> Machine:
+    """The machine after the update."""
+    image = decode_boot_image(KERNEL)
+    machine = good().with_event(KERNEL_FILE, digests={alg: image.flat[alg] for alg in BANKS})
+    for index in KERNEL_IMAGES:
+        machine = machine.with_event(index, digests={alg: image.authenticode[alg] for alg in BANKS})
+    return machine.with_event(INITRD_FILE, digests=digests_of(INITRD))
+
+
+def test_after_the_update_the_machine_stays_at_its_level(update: Update) -> None:
+    assert update.predict(*update.kernel, "--package", "linux-image=6.1-1").code == 0
+    evidence = rebooted().write(update.folder / "after")
+
+    judged = run("appraise", evidence, "--roots", evidence / "roots", "--reference", update.out, "--json")
+
+    assert judged.document["level"] == 4
+    said = next(f["why"] for f in judged.findings if f["id"] == "recognised.loader")
+    assert "kernel, signed by Test Boot Signer, not revoked, predicted from linux-image 6.1-1: accepted" in said
+
+
+def test_people_read_what_will_differ(update: Update) -> None:
+    ran = update.predict(*update.kernel, "--package", "linux-image=6.1-1")
+    words = " ".join(ran.out.split())
+
+    assert ran.code == 0
+    assert "kernel (2 times)" in words
+    assert "file: /initrd.img" in words
+    assert "the next boot, 3 changes; all else as measured now" in words
+
+
+def test_programs_read_the_same(update: Update) -> None:
+    document = update.predict(*update.kernel, "--name", "next", "--json").document
+    changes = document.pop("changes")
+
+    assert [(change["pcr"], change["after"], change["times"]) for change in changes] == [
+        (4, "kernel", 2),
+        (9, "file: /vmlinuz", 1),
+        (9, "file: /initrd.img", 1),
+    ]
+    assert "predicted from vmlinuz, initrd.img" in changes[0]["provenance"]
+    assert document == {
+        "name": "next",
+        "digest": f"sha256:{read_reference(update.out).digest}",
+        "path": str(update.out / "reference.json"),
+        "state": "approved",
+        "valid_from": None,
+        "valid_until": None,
+        "events": 40,
+        "files": len(read_reference(update.out).files),
+    }
+
+
+def test_a_configuration_tells_the_next_command_line(update: Update) -> None:
+    found = update.predict("--grub-cfg", update.folder / "grub.cfg", "--json").document["changes"]
+
+    assert [change["after"] for change in found] == [
+        "grub_cmd: linux /vmlinuz ro",
+        "kernel_cmdline: /vmlinuz ro",
+        "file: (hd0,gpt1)/EFI/debian/grub.cfg",
+    ]
+
+
+def test_shim_and_loader_can_be_named(update: Update) -> None:
+    kernel = update.folder / "vmlinuz"
+    found = update.predict("--shim", kernel, "--loader", kernel, "--json").document["changes"]
+
+    assert [change["after"] for change in found] == ["shim", "loader"]
+
+
+def test_what_does_not_differ_is_said_so(update: Update) -> None:
+    line = good().events[42].data.decode().rstrip("\0").partition("/vmlinuz ")[2]
+
+    assert "nothing will be measured otherwise" in update.predict("--cmdline", line).out
+
+
+def test_the_set_has_the_folders_name_unless_told_otherwise(update: Update) -> None:
+    assert update.predict("--cmdline", "ro", "--json").document["name"] == "evidence-next"
+
+
+def test_a_window_is_written_into_the_set(update: Update) -> None:
+    window = ["--from", "2026-01-01T00:00:00Z", "--until", "2026-02-01T00:00:00Z"]
+    document = update.predict("--cmdline", "ro", *window, "--json").document
+
+    assert (document["valid_from"], document["valid_until"]) == ("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
+    assert read_reference(update.out).valid_until is not None
+
+
+REFUSED = {
+    "nothing new": ([], "nothing to predict from"),
+    "a package without a version": (["--cmdline", "ro", "--package", "linux-image"], "NAME=VERSION"),
+    "a time in another form": (["--cmdline", "ro", "--until", "tomorrow"], "2026-01-31T23:59:59Z expected"),
+    "a window that ends first": (
+        ["--cmdline", "ro", "--from", "2026-02-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"],
+        "before it begins",
+    ),
+    "no image": (["--kernel", "noise"], "noise: DOS header"),
+    "no unified image": (["--uki", "vmlinuz"], "no section .linux"),
+    "no file": (["--kernel", "none"], "cannot be read"),
+    "no certificate": (["--cmdline", "ro", "--signer", "noise"], "certificate"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_used_is_refused_and_nothing_is_written(update: Update, case: str) -> None:
+    arguments, why = REFUSED[case]
+    files = {"noise", "vmlinuz", "none"}
+    ran = update.predict(*(update.folder / one if one in files else one for one in arguments))
+
+    assert ran.code == 2
+    assert why in " ".join(ran.err.split())
+    assert not update.out.exists()
+
+
+def test_an_image_that_secure_boot_would_refuse_is_judged_bad_and_nothing_is_written(update: Update) -> None:
+    ran = update.predict(*update.kernel, signer=False)
+
+    assert ran.code == 1
+    assert "Secure Boot is on" in " ".join(ran.err.split())
+    assert not update.out.exists()
+
+
+def test_a_policy_can_revoke_the_image(update: Update) -> None:
+    digest = Pe(sections={".text": b"the new kernel"}).signed(Signing()).digest().hex()
+    policy = update.folder / "policy.toml"
+    policy.write_text(f'name = "strict"\nrevoked_images = ["{digest}"]\n')
+
+    assert update.predict(*update.kernel, "--policy", policy).code == 1
+
+
+def test_a_set_is_given_an_end_and_then_retired(update: Update) -> None:
+    update.predict("--cmdline", "ro")
+
+    ended = run("reference", "limit", update.out, "--until", "2026-01-31T23:59:59Z")
+    assert "approved until 2026-01-31 23:59 UTC" in " ".join(ended.out.split())
+    begun = run("reference", "limit", update.out, "--from", "2026-01-01T00:00:00Z")
+    assert "approved from 2026-01-01 00:00 UTC until 2026-01-31 23:59 UTC" in " ".join(begun.out.split())
+    retired = run("reference", "limit", update.out, "--state", "retired", "--json").document
+
+    found = read_reference(update.out)
+    assert (retired["state"], found.state) == ("retired", ReferenceState.RETIRED)
+    assert retired["digest"] == f"sha256:{found.digest}"
+    assert found.valid_from is not None
+    assert found.valid_until is not None
+
+
+def test_a_limit_that_changes_nothing_is_refused(update: Update) -> None:
+    update.predict("--cmdline", "ro")
+
+    ran = run("reference", "limit", update.out)
+    assert (ran.code, "nothing to change" in ran.err) == (2, True)
