@@ -1,8 +1,8 @@
 """Recorded evidence: a folder as an agent (or the testbed) wrote it, decoded. Nothing in it is proved yet.
 
 Files: quote.attest, quote.sig, ak.pub, pcrs_at_quote.json (needed); ek.pub, ek_cert.der, ek_chain.pem, nonce.bin,
-bios_at_quote.bin, ima_at_quote.bin, txt_eventlog.bin, cmdline, posture.json (each one missing leaves something
-unproved).
+bios_at_quote.bin (and bios_at_quote.1.bin … .16.bin, the logs of other resumes), ima_at_quote.bin, txt_eventlog.bin,
+cmdline, posture.json (each one missing leaves something unproved).
 """
 
 from collections.abc import Callable, Mapping
@@ -26,12 +26,15 @@ MAX_FILE = 64 * 1024 * 1024
 MAX_COMMAND_LINE = 4096
 """Bytes: COMMAND_LINE_SIZE is 2048 on x86 and 4096 elsewhere."""
 NEEDED = ("quote.attest", "quote.sig", "ak.pub", "pcrs_at_quote.json")
+OTHER_LOGS = tuple(f"bios_at_quote.{number}.bin" for number in range(1, 17))
+"""Further boot logs, one for each resume as some operating systems keep them; the one that fits the quote counts."""
 LAUNCH_LOGS = ("txt_eventlog.bin", "txt_at_quote.bin", "drtm_at_quote.bin", "drtm_eventlog.bin", "launch_at_quote.bin")
 """Names under which a dynamic launch's log is looked for, the first one found counts."""
 KNOWN = (
     *NEEDED,
     *("ek.pub", "ek_cert.der", "ek_chain.pem", "nonce.bin", "posture.json", "cmdline"),
     *("bios_at_quote.bin", "ima_at_quote.bin"),
+    *OTHER_LOGS,
     *LAUNCH_LOGS,
 )
 
@@ -103,6 +106,7 @@ def decode_evidence(files: Mapping[str, bytes]) -> ReportedEvidence:
         ima=_optional(files, "ima_at_quote.bin", decode_ima),
         posture=files.get("posture.json"),
         untrusted_command_line=_command_line(files.get("cmdline")),
+        other_boot_logs=tuple(_decoded(files, name, decode_boot_log) for name in OTHER_LOGS if name in files),
     )
 
 

@@ -8,8 +8,7 @@ from bartizan.model.evidence import VerifiedBoot, VerifiedIma
 from bartizan.model.reference import ReferenceSet
 from bartizan.reference.diff import Difference, differences
 from bartizan.reference.propose import propose
-from bartizan.verify.boot import verify_boot
-from bartizan.verify.ima import verify_ima
+from bartizan.verify.evidence import verify_logs
 from bartizan.verify.quote import verify_quote
 
 
@@ -45,6 +44,4 @@ def verified_parts(recording: Recording) -> tuple[VerifiedBoot, VerifiedIma | No
     quote = verify_quote(
         evidence.quote, ak=evidence.identity.ak, untrusted_pcrs=evidence.untrusted_pcrs, challenge=recording.challenge
     )
-    boot = verify_boot(evidence.boot_log, quote.pcrs, pinned=quote.pinned, launch_log=evidence.launch_log)
-    ima = verify_ima(evidence.ima, quote.pcrs, pinned=quote.pinned) if evidence.ima is not None else None
-    return boot, ima
+    return verify_logs(evidence, quote)

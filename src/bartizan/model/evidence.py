@@ -51,6 +51,7 @@ class ReportedIdentity:
 class ReportedEvidence:
     """One attestation as sent: everything decoded, nothing proved.
 
+    other_boot_logs: those of other resumes that came along; the one that explains most counts;
     untrusted_command_line: the kernel's, as the node says; believed only where a measured digest is that of this text.
     """
 
@@ -62,6 +63,7 @@ class ReportedEvidence:
     ima: ImaList | None
     posture: bytes | None
     untrusted_command_line: str | None = None
+    other_boot_logs: tuple[BootLog, ...] = ()
 
 
 class Activation(Enum):
