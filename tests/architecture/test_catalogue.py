@@ -29,7 +29,7 @@ def short_ids(path: Path) -> set[str]:
     """The checks that a file names without their family: the first argument of `ima_outcome`."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     named = [call.args[0] for call in calls if getattr(call.func, "id", "") == "ima_outcome" and call.args]
-    return {f"ima.{first.value}" for first in named if isinstance(first, ast.Constant)}
+    return {f"ima.{first.value}" for first in named if isinstance(first, ast.Constant) and isinstance(first.value, str)}
 
 
 def said() -> set[str]:

@@ -2,6 +2,8 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -9,16 +11,38 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bartizan.app.reference_folder import read_reference
 from tests.integration.importing import ALL, LIBRARY, SHELL, imported
 from tests.simulator.debian_repository import NOW, Keys, Package, Repository
-from tests.unit.cli_runner import Ran
+from tests.unit.cli_runner import Ran, run
 
 
 def refusal(ran: Ran) -> tuple[int, str]:
     """Exit code, and the rule that failed or what could not be used."""
     return ran.code, ran.document["error"]["what"]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A web server that says nothing on the terminal."""
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A folder by http on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_signed_suite_becomes_reference_values_with_their_provenance(repository: Repository, keys: Keys) -> None:
@@ -203,19 +227,8 @@ def test_a_package_that_calls_itself_otherwise_is_left_out(repository: Repositor
 
 
 def test_a_mirror_is_read_by_http_and_its_errors_are_said(repository: Repository) -> None:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(repository.folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_address[1]}/"
+    with served(repository.folder) as url:
         good, missing = imported(repository, mirror=url), imported(repository, mirror=f"{url}nowhere")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
     assert good.code == 0
     assert missing.code == 3
@@ -264,3 +277,68 @@ def test_another_database_and_another_version_are_refused(repository: Repository
 
     assert "not a package store" in first.document["error"]["why"]
     assert "version 99" in imported(repository).document["error"]["why"]
+
+
+def test_the_terminal_gets_the_same_in_words(repository: Repository, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    installed.write_text("".join(f"gone{number} 1.0 amd64\n" for number in range(12)) + "dash 1.0-1 amd64\n")
+    changed(repository.folder / SHELL.filename, b"data.tar", b"dada.tar")
+    options = ["--mirror", repository.folder, "--suite", "bookworm", "--keyring", repository.keys.keyring("archive")]
+    options += ["--store", tmp_path / "store.db", "--out", tmp_path / "ref", "--installed", installed]
+    shown = run("reference", "import", "deb", *options)
+
+    assert shown.code == 1
+    for text in (
+        "left out: dash 1.0-1",
+        "no repository imported so far: gone0",
+        "and 3 more",
+        "Test bookworm of 2026-05-31",
+    ):
+        assert text in shown.out
+
+
+def test_an_import_may_sign_its_set(repository: Repository, tmp_path: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(key)
+
+    assert imported(repository, "--key", tmp_path / "key.pem").code == 0
+    assert (tmp_path / "ref" / "reference.sig.json").is_file()
+
+
+def test_more_files_than_a_set_may_hold_are_refused_after_they_are_stored(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bartizan.app.import_debian.MAX_FILES", 3)
+
+    assert "--installed" in imported(repository).document["error"]["why"]
+    assert imported(repository, "--limit", "1").document["held"] == 1
+
+
+def test_an_index_is_asked_for_under_its_digest_where_the_release_says_so(repository: Repository) -> None:
+    text = repository.release((repository.dist / "main/binary-amd64/Packages.xz").read_bytes())
+    signed = repository.keys.clearsign(text.replace(b"SHA256:", b"Acquire-By-Hash: yes\nSHA256:"), key="archive")
+    (repository.dist / "InRelease").write_bytes(signed)
+
+    with served(repository.folder) as url:
+        assert "by-hash/SHA256/" in imported(repository, mirror=url).document["error"]["what"]
+
+
+def test_a_link_out_of_the_mirrors_folder_is_not_followed(repository: Repository, tmp_path: Path) -> None:
+    target = repository.dist / "InRelease"
+    target.rename(tmp_path / "InRelease")
+    target.symlink_to(tmp_path / "InRelease")
+
+    assert "leads out" in imported(repository).document["error"]["what"]
+
+
+def test_large_files_are_fetched_one_by_one(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bartizan.connectors.debian.mirror.LARGE", 100)
+
+    assert imported(repository).document["added"] == 3
+
+
+def test_an_empty_package_and_an_empty_set_are_fine(repository: Repository) -> None:
+    repository.packages = (Package(name="meta"), Package(name="links", files={"/usr/l": "nothing"}))
+    repository.publish()
+
+    assert imported(repository).document["files"] == 0

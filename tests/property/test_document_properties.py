@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bartizan.errors import DecodeError
@@ -49,6 +49,7 @@ SETS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(reference=SETS)
 def test_reference_values_are_read_back_as_they_were_written(reference: ReferenceSet) -> None:
     raw = encode_reference(reference)
@@ -60,6 +61,7 @@ def test_reference_values_are_read_back_as_they_were_written(reference: Referenc
     assert encode_reference(found) == raw
 
 
+@settings(deadline=None)
 @given(reference=SETS, data=st.data())
 def test_a_changed_document_is_another_set_or_none(reference: ReferenceSet, data: st.DataObject) -> None:
     raw = bytearray(encode_reference(reference))
@@ -71,6 +73,7 @@ def test_a_changed_document_is_another_set_or_none(reference: ReferenceSet, data
     assert encode_reference(found) == bytes(raw)
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     for decode in (decode_reference, decode_pcr_file):
@@ -83,6 +86,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         assert refusal
 
 
+@settings(deadline=None)
 @given(document=JSON)
 def test_any_json_is_read_or_refused(document: object) -> None:
     raw = json.dumps(document).encode()
@@ -97,6 +101,7 @@ def test_any_json_is_read_or_refused(document: object) -> None:
     assert json_value(raw, "document") == document
 
 
+@settings(deadline=None)
 @given(
     banks=st.dictionaries(
         ALGS, st.dictionaries(st.integers(0, 23), st.binary(min_size=64, max_size=64), min_size=1), min_size=1
@@ -109,12 +114,14 @@ def test_pcr_values_are_read_back_as_they_were_written(banks: dict[HashAlg, dict
     assert decode_pcr_file(json.dumps(document).encode()) == sized
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=80), number=st.integers(0, 10**19 - 1))
 def test_hexadecimal_and_decimal_are_read_back(raw: bytes, number: int) -> None:
     assert hex_bytes(raw.hex(), "digest") == raw
     assert decimal(str(number), "index") == number
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=20))
 def test_any_text_is_a_number_in_its_one_form_or_refused(text: str) -> None:
     try:

@@ -18,7 +18,9 @@ from tests.simulator.boot_images import Pe, Signing
 
 SBAT = b"sbat,1,SBAT Version,sbat,1,https://example.org\n"
 MAGIC = b"#### LoaderInfo: systemd-stub 257 ####"
-IMAGE = Pe(sections={".sdmagic": MAGIC, ".linux": b"kernel", ".osrel": b"ID=a", ".sbat": SBAT}).signed(Signing()).encode()
+IMAGE = (
+    Pe(sections={".sdmagic": MAGIC, ".linux": b"kernel", ".osrel": b"ID=a", ".sbat": SBAT}).signed(Signing()).encode()
+)
 SIGNATURE = Signing().of(bytes(32))
 CONFIG = b"menuentry 'a \\' \"$x b\" --id c {\n\tlinux /vmlinuz ro # }\n}\nsubmenu d {\n}\n"
 

@@ -1,6 +1,6 @@
 """The ladder and the vector: a worse finding raises nothing, order does not matter, a claim is a meet."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bartizan.app.defaults import catalogue, levels
@@ -38,6 +38,7 @@ def result(some: tuple[Finding, ...]) -> AttestationResult:
     return fold(some, levels(), state=State.FRESH, policy="p", reference=None)
 
 
+@settings(deadline=None)
 @given(some=SETS, more=findings())
 def test_a_further_finding_lowers_or_keeps_a_claim_that_was_looked_at(some: tuple[Finding, ...], more: Finding) -> None:
     before, after = result(some), result((*some, more))
@@ -45,6 +46,7 @@ def test_a_further_finding_lowers_or_keeps_a_claim_that_was_looked_at(some: tupl
         assert after.vector[claim].order <= before.vector[claim].order
 
 
+@settings(deadline=None)
 @given(some=SETS, data=st.data())
 def test_a_worse_finding_never_raises_the_level(some: tuple[Finding, ...], data: st.DataObject) -> None:
     if not some:
@@ -62,6 +64,7 @@ def test_a_worse_finding_never_raises_the_level(some: tuple[Finding, ...], data:
     assert after.contraindicated >= (result(some).contraindicated and finding.tier is not Tier.CONTRAINDICATED)
 
 
+@settings(deadline=None)
 @given(some=SETS, more=findings())
 def test_a_finding_that_does_not_pass_never_raises_the_level(some: tuple[Finding, ...], more: Finding) -> None:
     """Of a check that was spoken of already; one that was silent may have been missing."""
@@ -70,6 +73,7 @@ def test_a_finding_that_does_not_pass_never_raises_the_level(some: tuple[Finding
     assert result((*some, more)).level <= result(some).level
 
 
+@settings(deadline=None)
 @given(some=SETS, data=st.data())
 def test_the_order_of_findings_does_not_matter(some: tuple[Finding, ...], data: st.DataObject) -> None:
     turned = tuple(data.draw(st.permutations(some)))
@@ -83,6 +87,7 @@ def test_the_order_of_findings_does_not_matter(some: tuple[Finding, ...], data: 
     )
 
 
+@settings(deadline=None)
 @given(some=SETS)
 def test_a_claim_is_the_meet_of_its_findings(some: tuple[Finding, ...]) -> None:
     vector = result(some).vector
@@ -91,11 +96,13 @@ def test_a_claim_is_the_meet_of_its_findings(some: tuple[Finding, ...]) -> None:
         assert vector[claim] is (worst(tiers) if tiers else Tier.NONE)
 
 
+@settings(deadline=None)
 @given(tiers=st.lists(st.sampled_from(list(Tier))))
 def test_the_meet_is_the_lowest_and_of_nothing_affirming(tiers: list[Tier]) -> None:
     assert worst(tiers) is (min(tiers, key=ORDER.index) if tiers else Tier.AFFIRMING)
 
 
+@settings(deadline=None)
 @given(some=SETS)
 def test_the_level_is_the_last_of_an_unbroken_row_of_rungs(some: tuple[Finding, ...]) -> None:
     found = result(some)

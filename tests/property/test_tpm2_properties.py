@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bartizan.errors import DecodeError
@@ -48,11 +48,13 @@ def is_total(decode: Decode, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("decode", [decode_attest, decode_public, decode_signature, decode_public_key])
+@settings(deadline=None)
 @given(raw=st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(decode: Decode, raw: bytes) -> None:
     is_total(decode, raw)
 
 
+@settings(deadline=None)
 @given(blob=st.binary(max_size=200), secret=st.binary(max_size=200))
 def test_any_credential_is_read_or_refused(blob: bytes, secret: bytes) -> None:
     for first, second in ((blob, secret), (sized(blob), sized(secret))):
@@ -64,6 +66,7 @@ def test_any_credential_is_read_or_refused(blob: bytes, secret: bytes) -> None:
 
 
 @pytest.mark.parametrize(("decode", "raw"), SAMPLES, ids=NAMES)
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_change_of_a_genuine_one_is_read_or_refused(decode: Decode, raw: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(raw)))
@@ -81,6 +84,7 @@ def test_every_truncation_is_refused(decode: Decode, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(("decode", "raw"), SAMPLES, ids=NAMES)
+@settings(deadline=None)
 @given(tail=st.binary(min_size=1, max_size=20))
 def test_bytes_left_over_are_refused(decode: Decode, raw: bytes, tail: bytes) -> None:
     with pytest.raises(DecodeError):
@@ -95,6 +99,7 @@ SELECTIONS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(
     signer=st.binary(max_size=66),
     extra=st.binary(max_size=66),
@@ -130,6 +135,7 @@ def test_a_quote_is_read_back_field_by_field(
 
 
 @pytest.mark.parametrize("decode", [decode_public, decode_signature, decode_attest])
+@settings(deadline=None)
 @given(data=st.data())
 def test_what_is_read_is_written_back_as_it_was(decode: Decode, data: st.DataObject) -> None:
     """The wire form is canonical: whatever is accepted has this one form."""

@@ -21,9 +21,9 @@ from bartizan.model.digest import HashAlg
 from bartizan.model.image import BootImage
 from bartizan.model.uefi import SbatEntry, SbatLevel
 from tests.simulator.tpm_ca import (
+    OCTET_STRING,
     SEQUENCE,
     SET,
-    OCTET_STRING,
     PrivateKey,
     Shape,
     ca,
@@ -135,7 +135,12 @@ class Signing:
     key: PrivateKey = field(default_factory=lambda: rsa_key("boot signer"))
     shape: Shape = field(
         default_factory=lambda: Shape(
-            subject="Test Boot Signer", issuer="Test Boot CA", serial=9, key=rsa_key("boot signer"), purposes=(), more=()
+            subject="Test Boot Signer",
+            issuer="Test Boot CA",
+            serial=9,
+            key=rsa_key("boot signer"),
+            purposes=(),
+            more=(),
         )
     )
     issuer: str = "Test Boot CA"

@@ -72,9 +72,9 @@ class LiveBoot:
                 some[entry.pcr] = bank.digest(some.get(entry.pcr, bytes(bank.size)) + entry.digest(bank))
         return values
 
-    def quote(self, pcrs: PcrBanks, *, clock: int = CLOCK, nonce: bytes = NONCE) -> ReportedQuote:
-        """A quote of all these PCRs."""
-        made = quote_of(pcrs, signer=under(EK, AK), extra=nonce)
+    def quote(self, pcrs: PcrBanks, *, clock: int = CLOCK, signer: bytes = under(EK, AK)) -> ReportedQuote:
+        """A quote of all these PCRs; signer: the AK's qualified name."""
+        made = quote_of(pcrs, signer=signer, extra=NONCE)
         attest = replace(made, clock=clock, reset_count=self.resets, restart_count=self.restarts).encode()
         return ReportedQuote(attest=decode_attest(attest), signature=decode_signature(SIGNER.sign(attest).encode()))
 

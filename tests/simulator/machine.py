@@ -231,13 +231,7 @@ def reference() -> ReferenceIndex:
 CHALLENGE = Challenge(
     extra_data=NONCE, selection={alg: frozenset(range(24)) for alg in BANKS}, pinned=HashAlg.SHA256, recorded=False
 )
-NO_REFERENCE = ReferenceIndex(
-    set=ReferenceSet(name="", source="", events=(), files=(), digest=""),
-    events={},
-    by_pcr={},
-    paths={},
-    digests=frozenset(),
-)
+NO_REFERENCE = index_reference(ReferenceSet(name="", source="", events=(), files=(), digest=""))
 """Stands for: judge without Reference Values."""
 
 

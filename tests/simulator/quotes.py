@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import new as hashed
 from struct import pack
+from typing import TypeVar
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -24,7 +25,8 @@ AK_ATTRIBUTES = 0x00050072
 """fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, restricted, sign."""
 TPM_GENERATED, QUOTE = 0xFF544347, 0x8018
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-Banks = Mapping[int, Mapping[int, bytes]]
+Bank = TypeVar("Bank", bound=int)
+"""A bank by its TPM_ALG_ID."""
 
 
 def sized(data: bytes) -> bytes:
@@ -112,7 +114,7 @@ def bitmap(pcrs: Sequence[int], width: int = 3) -> bytes:
     return sum(1 << pcr for pcr in pcrs).to_bytes(width, "little")
 
 
-def pcr_digest(banks: Banks, hash_alg: int = SHA256) -> bytes:
+def pcr_digest(banks: Mapping[Bank, Mapping[int, bytes]], hash_alg: int = SHA256) -> bytes:
     """The digest over the values, in the order of the selection."""
     joined = b"".join(values[pcr] for values in banks.values() for pcr in sorted(values))
     return hashed(NAMES[hash_alg], joined, usedforsecurity=False).digest()
@@ -144,7 +146,9 @@ class Quote:
         return head + clock + pack(">Q", self.firmware) + body + self.tail
 
 
-def quote_of(banks: Banks, *, signer: bytes, extra: bytes, hash_alg: int = SHA256) -> Quote:
+def quote_of(
+    banks: Mapping[Bank, Mapping[int, bytes]], *, signer: bytes, extra: bytes, hash_alg: int = SHA256
+) -> Quote:
     """What a TPM with these PCR values reports, all of them selected."""
     selections = tuple((alg, bitmap(tuple(values))) for alg, values in banks.items())
     return Quote(signer=signer, extra=extra, selections=selections, digest=pcr_digest(banks, hash_alg))

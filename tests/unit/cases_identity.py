@@ -47,9 +47,9 @@ def quoted(
     """The good machine with this quote, signed by its TPM unless something else was."""
     raw = quote.encode()
     signature = decode_signature(signer.sign(raw if signed is None else signed).encode())
-    evidence = replace(
-        good().evidence(), quote=ReportedQuote(attest=decode_attest(raw), signature=signature), **changes
-    )  # type: ignore[arg-type]  # by name
+    evidence = replace(good().evidence(), quote=ReportedQuote(attest=decode_attest(raw), signature=signature))
+    if changes:
+        evidence = replace(evidence, **changes)  # type: ignore[arg-type]  # by name
     return attested(evidence).result
 
 

@@ -43,7 +43,7 @@ def test_every_setting_is_read() -> None:
     assert (found.name, found.unknown_file) == ("mine", Tier.CONTRAINDICATED)
     assert found.signers == (AcceptedSigner(name="Debian", fingerprint=b"\xab" * 32),)
     assert found.waivers == (Waiver(check="boot.separator", reason="ticket 4711", pcr=4),)
-    assert (found.revoked_images, found.revoked_certificates) == ({b"\xab" * 32}, {b"\xcd" * 32})
+    assert (found.revoked_images, found.revoked_certificates) == (frozenset({b"\xab" * 32}), frozenset({b"\xcd" * 32}))
     assert found.sbat_minimum == {"shim": 4}
 
 

@@ -72,7 +72,10 @@ FAULTS = {
     "another's key": (Signing(key=rsa_key("somebody else")), "signature wrong"),
     "wrong kind of algorithm": (Signing(signature_oid="1.2.840.10045.4.3.2"), "not accepted with this key"),
     "wrong kind of key": (replace(EC_SIGNING, signature_oid="1.2.840.113549.1.1.1"), "not accepted with this key"),
-    "an issuer nobody knows": (Signing(issuer="Else", shape=Shape(subject="S", issuer="Else", serial=9, key=rsa_key("boot signer"))), "leads to no accepted"),
+    "an issuer nobody knows": (
+        Signing(issuer="Else", shape=Shape(subject="S", issuer="Else", serial=9, key=rsa_key("boot signer"))),
+        "leads to no accepted",
+    ),
     "a false issuer": (Signing(issuer="Somebody Else"), "leads to no accepted"),
 }
 
@@ -183,7 +186,9 @@ def test_debians_signatures_are_about_debians_images(row: object) -> None:
 
     for signature in image.signatures:
         own = signature.certificates[0]
-        found = verify_signer(replace(image, signatures=(signature,)), SignerRules(accepted=frozenset({fingerprint(own)})))
+        found = verify_signer(
+            replace(image, signatures=(signature,)), SignerRules(accepted=frozenset({fingerprint(own)}))
+        )
         assert found.certificate.issuer == signature.signers[0].issuer
         assert signature.digest == image.authenticode[HashAlg.from_label(signature.digest_alg)]
 

@@ -12,7 +12,9 @@ from tests.simulator.machine import BANKS, good
 
 SHIM, GRUB, KERNEL_FILE, KERNEL_IMAGES = 23, 29, 39, (40, 41)
 """Where the recorded log has them."""
-SBAT = b"sbat,1,SBAT Version,sbat,1,https://example.org\ngrub,5,Free Software Foundation,grub,2.06,https://example.org\n"
+SBAT = (
+    b"sbat,1,SBAT Version,sbat,1,https://example.org\ngrub,5,Free Software Foundation,grub,2.06,https://example.org\n"
+)
 
 
 def image_of(package: str, version: str) -> dict[int, bytes]:
@@ -59,7 +61,10 @@ def bzimage(version: bytes, pointer: int = 0x100) -> bytes:
 
 
 def test_a_kernel_says_its_release() -> None:
-    assert linux_release(bzimage(b"6.1.0-56-cloud-amd64 (debian-kernel@lists.debian.org) #1 SMP\0")) == "6.1.0-56-cloud-amd64"
+    assert (
+        linux_release(bzimage(b"6.1.0-56-cloud-amd64 (debian-kernel@lists.debian.org) #1 SMP\0"))
+        == "6.1.0-56-cloud-amd64"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bartizan.app import judge_folder
 from tests.simulator.machine import good, measured
 from tests.unit.cli_runner import BOOTS, judge, run
 
@@ -248,3 +249,23 @@ def test_a_named_exception_is_shown_with_its_reason(reference: Path, tmp_path: P
     assert (ran.code, ran.document["level"], finding["tier"], finding["waiver"]) == (0, 4, "warning", "ticket 4711")
     for command in COMMANDS:
         assert "(waived: ticket 4711)" in " ".join(run(command, *options, "--policy", path).out.split())
+
+
+def test_a_file_over_the_limit_is_refused(reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_folder, "MAX_POLICY", 10)
+    (tmp_path / "policy.toml").write_text('name = "longer than ten bytes"\n', encoding="utf-8")
+    ran = judge("good", reference, "--policy", tmp_path / "policy.toml", "--json")
+
+    assert (ran.code, ran.document["error"]["kind"]) == (2, "config")
+    assert ran.document["error"]["why"].endswith("over the limit of 10 bytes")
+
+
+def test_a_named_exception_hides_no_finding_from_the_explanation(reference: Path, tmp_path: Path) -> None:
+    folder = good().write(tmp_path / "evidence")
+    checks = ("identity.activation", "platform.first-step", "ima.blind-spots")
+    said = "".join(f'[[waiver]]\ncheck = "{check}"\nreason = "known"\n' for check in checks)
+    (tmp_path / "policy.toml").write_text(f'name = "p"\n{said}', encoding="utf-8")
+    options = ("--roots", folder / "roots", "--reference", reference, "--policy", tmp_path / "policy.toml")
+
+    assert "Everything that was looked at" not in run("explain", folder, *options).out
+    assert "(waived: known)" in " ".join(run("explain", folder, *options).out.split())

@@ -8,7 +8,9 @@ from bartizan.formats.grub_config import decode_grub_config
 from bartizan.formats.tcg_log import decode_boot_log
 from tests.simulator.boot_images import VECTORS
 
-UBUNTU = VECTORS.parent / "boot_logs" / "google_go-eventlog" / "testdata__eventlogs__tpm__ubuntu-2104-no-secure-boot.bin"
+UBUNTU = (
+    VECTORS.parent / "boot_logs" / "google_go-eventlog" / "testdata__eventlogs__tpm__ubuntu-2104-no-secure-boot.bin"
+)
 MEASURED_MENU = (68, 69)
 PREFIX = "grub_cmd: "
 
@@ -88,7 +90,10 @@ def test_lines_that_load_a_kernel_are_found_with_single_blanks() -> None:
     text = "linux\t/boot/vmlinuz-6.1  root=/dev/sda1   ro \n  linuxefi /vmlinuz\nlinux_gfx /x\n# linux /y z\n"
     found = decode_grub_config(text.encode()).kernels
 
-    assert [(line.path, line.arguments) for line in found] == [("/boot/vmlinuz-6.1", "root=/dev/sda1 ro"), ("/vmlinuz", "")]
+    assert [(line.path, line.arguments) for line in found] == [
+        ("/boot/vmlinuz-6.1", "root=/dev/sda1 ro"),
+        ("/vmlinuz", ""),
+    ]
 
 
 def test_bytes_that_are_no_text_are_kept() -> None:

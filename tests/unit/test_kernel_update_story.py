@@ -27,6 +27,8 @@ from tests.unit.kernel_machines import digests_of, initramfs, verified, with_ker
 KERNELS = kernels()
 UPDATES = list(pairwise(KERNELS))
 DAY = timedelta(days=1)
+LOADER = 29
+"""The event of GRUB's image in the recorded log."""
 
 
 def names(pair: tuple[DebianImage, DebianImage]) -> str:
@@ -139,6 +141,17 @@ def test_without_prediction_an_accepted_signer_vouches_for_the_kernel_alone(
     accepted = [f for f in result.findings if "accepted by signer" in f.why]
     assert {f.id for f in accepted} == {"recognised.loader", "recognised.boot-files"}
     assert all("Debian Secure Boot CA" in f.why for f in accepted)
+
+
+def test_the_signer_vouches_for_no_kernel_behind_an_unknown_loader() -> None:
+    old, new = UPDATES[-1]
+    known = index_reference(reference_set(with_kernel(old, regenerated=False)))
+    machine = with_kernel(new, regenerated=False).with_event(LOADER, digests=digests_of(b"another loader"))
+
+    result = judged(machine, known=known, policy=debian_signer())
+
+    assert result.level == 2
+    assert not [f for f in result.findings if "accepted by signer" in f.why]
 
 
 def test_the_signer_does_not_vouch_for_a_new_initramfs() -> None:

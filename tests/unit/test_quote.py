@@ -277,7 +277,7 @@ def test_only_values_that_the_signed_selection_names_are_proved() -> None:
 
 
 def test_the_banks_are_joined_in_the_signed_order() -> None:
-    turned = dict(reversed(VALUES.items()))
+    turned = dict(reversed(list(VALUES.items())))
     quote = quote_of(turned, signer=QUOTE.signer, extra=NONCE)
 
     assert verified(quote, values=VALUES).pcrs == VALUES

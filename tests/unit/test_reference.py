@@ -64,6 +64,13 @@ def test_a_new_proposal_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "reference.json").read_text("utf-8"))["name"] == "iommu"
 
 
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    ran = run("reference", "propose", BOOTS / "good", "--out", tmp_path / "file" / "out", "--json")
+
+    assert (ran.code, ran.document["error"]["kind"]) == (2, "config")
+
+
 def changed(folder: Path, name: str, *, at: int) -> Path:
     raw = bytearray((folder / name).read_bytes())
     raw[at] ^= 1

@@ -9,11 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from bartizan.app.reference_folder import read_reference, write_reference
-from bartizan.errors import DecodeError
+from bartizan.errors import DecodeError, VerifyError
 from bartizan.formats import reference_signature
 from bartizan.formats.reference_signature import decode_reference_signatures
 from bartizan.model.digest import HashAlg
 from bartizan.model.reference import Origin, ReferenceEvent, ReferenceFile, ReferenceSet
+from bartizan.verify.reference_signature import verify_reference_signature
 from tests.unit.cli_runner import BOOTS, run
 
 ORIGIN = Origin(
@@ -210,3 +211,10 @@ def test_a_document_of_signatures_is_read() -> None:
 def test_any_other_document_of_signatures_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(DecodeError):
         decode_reference_signatures(json.dumps(document).encode())
+
+
+def test_a_set_without_an_accepted_signature_fails_by_its_rule() -> None:
+    with pytest.raises(VerifyError) as caught:
+        verify_reference_signature("00" * 32, (), (ed25519.Ed25519PrivateKey.generate().public_key(),))
+
+    assert caught.value.check == "reference.signature"

@@ -43,7 +43,7 @@ def test_the_document_is_ascii_and_does_not_depend_on_the_order_of_files_and_ban
         ReferenceFile(path=b"/b", alg="sha1", digest=bytes(20)),
     )
     one = ReferenceSet(name="n", source="s", events=(EVENT,), files=more, digest="")
-    turned = ReferenceEvent(pcr=4, digests=dict(reversed(EVENT.digests.items())), label=EVENT.label)
+    turned = ReferenceEvent(pcr=4, digests=dict(reversed(list(EVENT.digests.items()))), label=EVENT.label)
     two = ReferenceSet(name="n", source="s", events=(turned,), files=more[::-1], digest="else")
 
     assert encode_reference(one) == encode_reference(two)
@@ -188,7 +188,11 @@ def test_state_and_window_come_back_and_are_part_of_the_digest() -> None:
 
     assert {key: json.loads(raw)[key] for key in WINDOW} == WINDOW
     found = decode_reference(raw)
-    assert (found.state, found.valid_from, found.valid_until) == (bounded.state, bounded.valid_from, bounded.valid_until)
+    assert (found.state, found.valid_from, found.valid_until) == (
+        bounded.state,
+        bounded.valid_from,
+        bounded.valid_until,
+    )
     assert found.digest != decode_reference(encode_reference(SET)).digest
 
 

@@ -2,6 +2,9 @@
 
 import hashlib
 
+import pytest
+
+from bartizan.errors import DecodeError
 from bartizan.formats.reference_file import decode_reference, encode_reference
 from bartizan.model.package import PackageContent, PackagedFile, PackagedLink, PackageSource
 from bartizan.model.reference import Origin, ReferenceFile, ReferenceSet
@@ -95,5 +98,8 @@ def test_origins_stand_once_in_a_document_and_come_back() -> None:
     found = decode_reference(raw)
 
     assert raw.count(b'"repository": "Test bookworm"') == 2
+    for number in (b"2", b"-1"):
+        with pytest.raises(DecodeError, match="there is no origin"):
+            decode_reference(raw.replace(b'"origin": 1', b'"origin": ' + number))
     assert set(found.files) == set(files)
     assert encode_reference(found) == raw

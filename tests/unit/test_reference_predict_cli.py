@@ -1,13 +1,14 @@
 """`bartizan reference predict` and `limit`: files in, a set and words out; nothing is written when it cannot be."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bartizan.app.reference_folder import read_reference
+from bartizan.app.reference_folder import read_reference, write_reference
 from bartizan.formats.boot_image import decode_boot_image
-from bartizan.model.reference import ReferenceState
+from bartizan.model.reference import Origin, ReferenceFile, ReferenceSet, ReferenceState
 from tests.simulator.boot_images import Pe, Signing, boot_ca
 from tests.simulator.machine import BANKS, Machine, good
 from tests.unit.cli_runner import Ran, run
@@ -102,6 +103,40 @@ def test_programs_read_the_same(update: Update) -> None:
     }
 
 
+@pytest.fixture
+def packages(update: Update) -> Path:
+    """A set as an import from packages yields it, in which the new kernel is."""
+    origin = Origin(package="linux-image", version="6.1-2", architecture="amd64", repository="debian", signer="key")
+    digest = hashlib.sha256(KERNEL).digest()
+    files = (
+        ReferenceFile(path=b"/boot/vmlinuz-6.1", alg="sha256", digest=digest, origin=origin),
+        ReferenceFile(path=b"/opt/own", alg="sha256", digest=hashlib.sha256(b"MZ noise").digest()),
+    )
+    folder = update.folder / "packages"
+    write_reference(ReferenceSet(name="packages", source="a test", events=(), files=files, digest=""), folder)
+    return folder
+
+
+def test_an_image_of_a_verified_package_names_it(update: Update, packages: Path) -> None:
+    found = update.predict(*update.kernel, "--packages", packages, "--json").document["changes"]
+
+    assert "predicted from linux-image 6.1-2, verified from debian" in found[0]["provenance"]
+
+
+def test_an_image_of_no_verified_package_is_judged_bad(update: Update, packages: Path) -> None:
+    ran = update.predict("--kernel", update.folder / "noise", "--packages", packages)
+
+    assert ran.code == 1
+    assert "noise is no file of the verified packages" in " ".join(ran.err.split())
+
+
+@pytest.mark.parametrize("more", [["--cmdline", "ro"], ["--kernel", "vmlinuz", "--package", "a=1"]])
+def test_packages_vouch_for_images_alone_and_for_themselves(update: Update, packages: Path, more: list[str]) -> None:
+    arguments = [update.folder / one if one == "vmlinuz" else one for one in more]
+
+    assert update.predict("--packages", packages, *arguments).code == 2
+
+
 def test_a_configuration_tells_the_next_command_line(update: Update) -> None:
     found = update.predict("--grub-cfg", update.folder / "grub.cfg", "--json").document["changes"]
 
@@ -133,7 +168,10 @@ def test_a_window_is_written_into_the_set(update: Update) -> None:
     window = ["--from", "2026-01-01T00:00:00Z", "--until", "2026-02-01T00:00:00Z"]
     document = update.predict("--cmdline", "ro", *window, "--json").document
 
-    assert (document["valid_from"], document["valid_until"]) == ("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
+    assert (document["valid_from"], document["valid_until"]) == (
+        "2026-01-01T00:00:00+00:00",
+        "2026-02-01T00:00:00+00:00",
+    )
     assert read_reference(update.out).valid_until is not None
 
 

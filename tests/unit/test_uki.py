@@ -9,7 +9,14 @@ from bartizan.formats.uki import command_line_data, decode_uki, inner_kernel
 from tests.simulator.boot_images import Pe
 
 LINUX = Pe(sections={".text": b"a kernel" * 30}).encode()
-OSREL, CMDLINE, INITRD, SPLASH, DTB, PCRPKEY = b"ID=debian\n", b"root=/dev/vda1 ro", b"\x07" * 700, b"BM", b"\xd0\x0d", b"key\n"
+OSREL, CMDLINE, INITRD, SPLASH, DTB, PCRPKEY = (
+    b"ID=debian\n",
+    b"root=/dev/vda1 ro",
+    b"\x07" * 700,
+    b"BM",
+    b"\xd0\x0d",
+    b"key\n",
+)
 MEASURED_BY_SYSTEMD = "336ec71186695e3c974fc68b1084e2edde5a99225e449096ae655faf9511d922"
 """PCR 11 by `systemd-measure calculate --phase= --bank=sha256` of systemd 252.39-1~deb12u2, given the parts above."""
 
@@ -56,7 +63,13 @@ def test_pcr_11_is_what_systemd_measure_says() -> None:
 
 def test_each_section_is_measured_by_name_and_by_content_in_a_fixed_order() -> None:
     found = [part.data for part in decode_uki(uki())]
-    ordered = [(b".linux", LINUX), (b".osrel", OSREL), (b".cmdline", CMDLINE), (b".initrd", INITRD), (b".splash", SPLASH)]
+    ordered = [
+        (b".linux", LINUX),
+        (b".osrel", OSREL),
+        (b".cmdline", CMDLINE),
+        (b".initrd", INITRD),
+        (b".splash", SPLASH),
+    ]
     ordered += [(b".dtb", DTB), (b".pcrpkey", PCRPKEY)]
 
     assert found == [data for name, content in ordered for data in (name + b"\0", content)]
@@ -106,7 +119,7 @@ def test_a_command_line_from_outside_is_measured_with_its_terminator() -> None:
 
 
 def profiles(*labels: bytes) -> bytes:
-    """An image with profiles, each with a command line of its own, laid out by hand since names stand more than once."""
+    """An image with profiles, each with a command line of its own; names that stand twice are put in afterwards."""
     plain = Pe(sections={".text": b"stub", ".osrel": OSREL, ".linux": LINUX, ".cmdline": b"base"} | {
         f".p{number}x{kind}": content
         for number, label in enumerate(labels)

@@ -69,7 +69,10 @@ def test_without_secure_boot_an_unsigned_image_is_said_to_be_one() -> None:
     boot, _ = verified(without_secure_boot(good()))
     found = Vetting.of(boot, default_policy())
 
-    assert found.words(decode_boot_image(Pe().encode())) == "without an accepted signature (Secure Boot is off), not revoked"
+    assert (
+        found.words(decode_boot_image(Pe().encode()))
+        == "without an accepted signature (Secure Boot is off), not revoked"
+    )
 
 
 def test_a_revoked_digest_is_refused() -> None:

@@ -25,7 +25,7 @@ from bartizan.model.package import (
     Release,
     VerifiedRelease,
 )
-from bartizan.model.reference import ReferenceSet
+from bartizan.model.reference import Origin, ReferenceSet
 from bartizan.reference.packages import files_of, origin_of
 from bartizan.reference.propose import canonical
 from bartizan.store.package_store import PackageStore
@@ -200,9 +200,13 @@ def reference_of(done: Imported, store: PackageStore, *, name: str) -> Reference
     Raises:
         ConfigError: they have more files than one set may hold.
     """
-    packages = [(origin_of(some.content, some.source), some.content) for some in store.packages(done.chosen)]
-    count = sum(len(package.files) for _, package in packages)
-    if count > MAX_FILES:
-        raise ConfigError(f"{count} files are more than a set may hold ({MAX_FILES}): choose packages with --installed")
+    packages: list[tuple[Origin, PackageContent]] = []
+    count = 0
+    for some in store.packages(done.chosen):
+        count += len(some.content.files)
+        if count > MAX_FILES:
+            why = f"{len(done.chosen)} packages have more files than a set may hold ({MAX_FILES})"
+            raise ConfigError(f"{why}; all are in the store now: choose from them with --installed")
+        packages.append((origin_of(some.content, some.source), some.content))
     source = f"{len(packages)} packages of signed repositories, the last one {done.source.repository}"
     return canonical(ReferenceSet(name=name, source=source, events=(), files=tuple(files_of(packages)), digest=""))

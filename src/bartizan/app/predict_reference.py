@@ -10,15 +10,16 @@ from bartizan.app.evidence_folder import read_file, read_recording
 from bartizan.app.judge_folder import read_policy
 from bartizan.app.learn_reference import verified_parts
 from bartizan.app.reference_folder import read_reference, write_reference
-from bartizan.errors import ConfigError, DecodeError
+from bartizan.errors import ConfigError, DecodeError, VerifyError
 from bartizan.formats.boot_image import ALGORITHMS, decode_boot_image
 from bartizan.formats.grub_config import decode_grub_config
 from bartizan.formats.inert import inert
 from bartizan.formats.pe import MAX_IMAGE
 from bartizan.formats.x509 import decode_certificates
 from bartizan.model.certificate import Certificate
+from bartizan.model.digest import HashAlg
 from bartizan.model.image import BootImage
-from bartizan.model.reference import ReferenceSet, ReferenceState
+from bartizan.model.reference import Origin, ReferenceSet, ReferenceState
 from bartizan.reference.components import Components, Configuration, Digests, unified_image
 from bartizan.reference.predict import Prediction, predict
 from bartizan.reference.propose import canonical
@@ -30,7 +31,11 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateFiles:
-    """The files of an update, by what they replace; `package` is `name=version` of where they come from."""
+    """The files of an update, by what they replace, and where they come from.
+
+    package: `name=version`, on the caller's word; packages: a set imported from verified packages, which the new images
+    must be files of.
+    """
 
     kernel: Path | None = None
     shim: Path | None = None
@@ -40,6 +45,12 @@ class UpdateFiles:
     grub_cfg: Path | None = None
     command_line: str | None = None
     package: str | None = None
+    packages: Path | None = None
+
+    @property
+    def images(self) -> list[Path]:
+        """What will be executed as an image of its own."""
+        return [path for path in (self.kernel, self.shim, self.loader, self.unified) if path is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +114,13 @@ def read_components(files: UpdateFiles) -> Components:
 
     Raises:
         ConfigError: none was named, or a file cannot be read. DecodeError: a file is not what it should be.
+        VerifyError: an image is no file of the packages that it should be from.
     """
-    named = (files.kernel, files.shim, files.loader, files.unified, files.grub_cfg, *files.initrds)
-    paths = [path for path in named if path is not None]
+    paths = [*files.images, *files.initrds, *([files.grub_cfg] if files.grub_cfg is not None else [])]
     if not paths and files.command_line is None:
         raise ConfigError("nothing to predict from: name a new --kernel, --initrd, --grub-cfg, --cmdline or other part")
     return Components(
-        source=_source(files.package, paths),
+        source=_verified_source(files) if files.packages is not None else _source(files.package, paths),
         kernel=_image(files.kernel),
         shim=_image(files.shim),
         loader=_image(files.loader),
@@ -132,6 +143,27 @@ def _source(package: str | None, paths: list[Path]) -> str:
     if not name or not equals or not version:
         raise ConfigError(f"--package takes NAME=VERSION, found {package!r}")
     return inert(f"{name} {version}", limit=MAX_NAME)
+
+
+def _verified_source(files: UpdateFiles) -> str:
+    """The packages that the new images are files of, in words.
+
+    Raises:
+        ConfigError: a package is named besides, or no image. VerifyError: an image is in none of them.
+    """
+    if files.packages is None or files.package is not None or not files.images:
+        raise ConfigError("--packages takes the place of --package, and tells where new images come from: name one")
+    known = {file.digest: file.origin for file in read_reference(files.packages).files if file.origin is not None}
+    found: list[Origin] = []
+    for path in files.images:
+        origin = known.get(HashAlg.SHA256.digest(read_file(path, limit=MAX_IMAGE)))
+        if origin is None:
+            raise VerifyError(
+                "image.package", f"{path.name} is no file of the verified packages in {files.packages.name}"
+            )
+        found.append(origin)
+    said = dict.fromkeys(f"{some.package} {some.version}, verified from {some.repository}" for some in found)
+    return inert(", ".join(said), limit=MAX_NAME)
 
 
 def _decoded(path: Path, decode: Callable[[bytes], Part]) -> Part:

@@ -26,6 +26,8 @@ MARKS: Mapping[Tier, tuple[str, str]] = {
     Tier.NONE: ("– none", "magenta"),
     Tier.CONTRAINDICATED: ("✘ contraindicated", "bold red"),
 }
+MAX_ERROR = 2000
+"""Characters of an error that people are shown."""
 MIN_WIDTH = 100
 """Columns when standard output is no terminal, so that piped tables do not break into slivers."""
 
@@ -128,5 +130,6 @@ def _fail(error: Exception, *, as_json: bool) -> NoReturn:
         print_json({"error": detail})
     else:
         word = "judged bad" if code == BAD else "outside failure" if code == OUTSIDE else "refused"
-        errors.print(Text(f"{word}: ", style="bold red").append(str(error), style="default"))
+        said = inert(str(error), limit=MAX_ERROR)
+        errors.print(Text(f"{word}: ", style="bold red").append(said, style="default"))
     raise typer.Exit(code)

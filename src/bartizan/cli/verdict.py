@@ -13,7 +13,7 @@ from bartizan.formats.inert import inert
 from bartizan.model.policy import Check
 from bartizan.model.result import Anchor, AttestationResult, Finding, Rung, Tier
 
-SHOWN_EACH = 5
+SHOWN_EACH = 20
 """How many findings of one check are listed before the rest is only counted."""
 VOUCHERS: Mapping[Anchor, str] = {
     Anchor.TPM: "the TPM",

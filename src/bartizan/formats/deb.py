@@ -66,9 +66,11 @@ def decode_deb(raw: bytes) -> PackageContent:
 
 def _members(reader: Reader) -> Iterator[tuple[bytes, bytes]]:
     """The members of an ar archive."""
-    for _ in range(MAX_MEMBERS):
-        if not reader.remaining:
-            return
+    count = 0
+    while reader.remaining:
+        count += 1
+        if count > MAX_MEMBERS:
+            raise reader.refuse(WHAT, f"more than {MAX_MEMBERS} archive members")
         name, _, _, _, _, size, end = reader.unpack(MEMBER, WHAT)
         if end != MEMBER_END:
             raise reader.refuse(WHAT, "the end of an archive member's header is missing")
@@ -77,8 +79,6 @@ def _members(reader: Reader) -> Iterator[tuple[bytes, bytes]]:
         if length % 2 and reader.remaining and reader.take(1, WHAT) != b"\n":
             raise reader.refuse(WHAT, "padding between archive members")
         yield name.rstrip(b" ").removesuffix(b"/"), content
-    if reader.remaining:
-        raise reader.refuse(WHAT, f"more than {MAX_MEMBERS} archive members")
 
 
 def _stream(name: bytes, content: bytes, *, limit: int) -> Unpacked:

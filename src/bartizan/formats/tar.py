@@ -56,14 +56,10 @@ def tar_members(
         DecodeError: a header that is none, a type that no package holds, a name that leaves the archive, cut off.
     """
     names: dict[bytes, bytes] = {}
-    for count in range(MAX_MEMBERS + 1):
-        header = _header(stream, what)
-        if header is None:
-            if names:
-                raise DecodeError(what, stream.offset, "a long name without its member")
-            _padding(stream, what)
-            return
-        if count == MAX_MEMBERS:
+    count = 0
+    while header := _header(stream, what):
+        count += 1
+        if count > MAX_MEMBERS:
             raise DecodeError(what, stream.offset, f"more than {MAX_MEMBERS} members")
         if header.kind in (LONG_NAME, LONG_LINK):
             if header.kind in names:
@@ -80,6 +76,9 @@ def tar_members(
             target = _path(target, stream, what)
         yield TarMember(path=path, kind=header.kind, target=target, sha256=digest, content=content)
         names = {}
+    if names:
+        raise DecodeError(what, stream.offset, "a long name without its member")
+    _padding(stream, what)
 
 
 def _header(stream: Unpacked, what: str) -> _Header | None:

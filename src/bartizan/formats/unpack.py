@@ -143,7 +143,4 @@ def unpack(raw: bytes, *, form: str, limit: int, what: str) -> bytes:
         DecodeError: as `Unpacked`.
     """
     stream = Unpacked(raw, form=form, limit=limit, what=what)
-    whole = stream.take(limit)
-    if stream.take(1):
-        raise DecodeError(what, limit, f"unpacks to more than the limit of {limit} bytes")
-    return whole
+    return stream.take(limit) + stream.take(1)

@@ -56,7 +56,7 @@ class _Builder:
         self.root: XmlElement | None = None
         self._open: list[_Open] = []
         self._elements = 0
-        parser = self.parser = expat.ParserCreate()
+        parser = self.parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
         parser.ordered_attributes = True
         parser.XmlDeclHandler = self._declaration

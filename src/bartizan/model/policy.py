@@ -27,8 +27,8 @@ class Waiver:
 class GeneratedRule:
     """Files that machines make for themselves: what makes them, where, and what must be known beside.
 
-    generator: the absolute path of the program; paths: globs, see `appraise.generated`; needs: `generator`: that program
-    is a known file; `source`: the byte code's source file is.
+    generator: the absolute path of the program; paths: globs, see `appraise.generated`; needs: `generator`: that
+    program is a known file; `source`: the byte code's source file is.
     """
 
     name: str

@@ -6,6 +6,7 @@ command line; PCR 11 and 12 what systemd-stub measures. Events that no new compo
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from bartizan.errors import VerifyError
 from bartizan.formats.boot_text import decode_boot_text
@@ -17,7 +18,7 @@ from bartizan.model.digest import SIZES, HashAlg
 from bartizan.model.evidence import VerifiedBoot
 from bartizan.model.image import BootImage
 from bartizan.model.reference import ReferenceEvent
-from bartizan.reference.components import Components, Digests
+from bartizan.reference.components import Components, Digests, UnifiedImage
 from bartizan.reference.propose import MAX_LABEL
 from bartizan.reference.vetting import Vetting
 from bartizan.verify.boot_roles import CHECK, KERNEL_COMMANDS, BootRoles, boot_roles
@@ -37,15 +38,17 @@ def next_boot(boot: VerifiedBoot, new: Components, vetting: Vetting) -> tuple[Re
         VerifyError: a component has no place in the present boot, or an image may not run.
     """
     scene = _Scene(boot=boot, roles=boot_roles(boot), new=new, vetting=vetting)
-    found = dict(part for parts in (_images, _files, _texts) for part in parts(scene))
+    found: Replaced = {}
+    for parts in (_images, _files, _texts):
+        found.update(parts(scene))
     if new.unified is None:
         return found, ()
-    found.update(_unified_images(scene))
-    sections, added = _sections(scene)
+    found.update(_unified_images(scene, new.unified))
+    sections, added = _sections(scene, new.unified)
     return found | sections, added
 
 
-Part = tuple[int, ReferenceEvent | None]
+Part = tuple[int, ReferenceEvent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,11 +215,8 @@ def _bare_utf16(text: str) -> bytes:
     return text.encode("utf-16-le", "surrogatepass")
 
 
-def _unified_images(scene: _Scene) -> Iterator[Part]:
+def _unified_images(scene: _Scene, new: UnifiedImage) -> Iterator[Part]:
     """PCR 4: a unified image, and the kernel inside it where firmware loads that too."""
-    new = scene.new.unified
-    if new is None:
-        return
     name = f"unified image of {_kernel_name(new.kernel)}" if new.kernel is not None else "unified kernel image"
     provenance = scene.vetted(name, new.image)
     for event in _placed(scene.roles.unified, "unified kernel image"):
@@ -227,17 +227,13 @@ def _unified_images(scene: _Scene) -> Iterator[Part]:
             yield _in_place(event, new.kernel.authenticode, label=label, provenance=provenance)
 
 
-def _sections(scene: _Scene) -> tuple[Replaced, tuple[ReferenceEvent, ...]]:
+def _sections(scene: _Scene, new: UnifiedImage) -> tuple[Replaced, tuple[ReferenceEvent, ...]]:
     """PCR 11: the new image's sections in the places of the present one's, and those that are more."""
-    present, new = scene.roles.sections, scene.new.unified
-    measured = new.measured if new is not None else ()
+    present = scene.roles.sections
     found: Replaced = {event.index: None for event in present}
-    added: list[ReferenceEvent] = []
-    for number, part in enumerate(measured):
-        event = present[min(number, len(present) - 1)]
-        index, value = _in_place(event, _hashed(event, part.data), label=part.label, provenance=scene.predicted)
-        if number < len(present):
-            found[index] = value
-        elif value is not None:
-            added.append(value)
-    return found, tuple(added)
+    values = [
+        _in_place(event, _hashed(event, part.data), label=part.label, provenance=scene.predicted)
+        for part, event in zip(new.measured, chain(present, repeat(present[-1])), strict=False)
+    ]
+    found.update(values[: len(present)])
+    return found, tuple(value for _, value in values[len(present) :])

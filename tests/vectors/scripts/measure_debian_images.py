@@ -1,9 +1,9 @@
 """Measure the boot images of Debian packages: digests, signer, signature, SBAT; no program is kept.
 
-    python measure_debian_images.py --pesign PESIGN --sbverify SBVERIFY PACKAGE.deb… > images/debian.json
+    python measure_debian_images.py [--pesign PESIGN] [--sbverify SBVERIFY] images/debian.json PACKAGE.deb…
 
-Every package is read as a stream by dpkg-deb. As a second opinion each Authenticode digest is computed by pesign too, and
-each signature is listed by sbverify (both from Debian): where one disagrees, nothing is written.
+Every package is read as a stream by dpkg-deb. As a second opinion each Authenticode digest is computed by pesign too,
+and each signature is listed by sbverify (both from Debian): where one disagrees, nothing is written.
 """
 
 import argparse
@@ -77,10 +77,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pesign", default="pesign")
     parser.add_argument("--sbverify", default="sbverify")
+    parser.add_argument("out", type=Path)
     parser.add_argument("packages", nargs="+", type=Path)
     tools = parser.parse_args()
     rows = [measured(package, name, raw, tools) for package in tools.packages for name, raw in images(package)]
-    print(json.dumps(rows, indent=1))
+    tools.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="ascii")
 
 
 if __name__ == "__main__":

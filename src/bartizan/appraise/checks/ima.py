@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from bartizan.appraise.checks.sets import out_of_force
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.generated import rule_for
+from bartizan.appraise.measured import all_known, covered_columns, measured_twice, strangers, tally
 from bartizan.formats.inert import inert
 from bartizan.model.ima import ImaEntry
 from bartizan.model.policy import GeneratedRule
 from bartizan.model.reference import ReferenceState
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.ima import violation_kinds
-from bartizan.verify.ima_start import starts_list
 
 MEASURING_POLICIES = frozenset({"tcb"})
 """Values of ima_policy= that measure every executed and mapped file and what root reads (kernel, ima_policy.c)."""
@@ -82,15 +82,6 @@ def coverage(context: Context) -> Iterator[Finding]:
         yield context.say("ima.coverage", Tier.WARNING, why, Pointer(pcr=8))
 
 
-def _covered(context: Context) -> tuple[ImaEntry, ...]:
-    """The entries that the quote covers, without violations and aggregates."""
-    ima = context.evidence.ima
-    if ima is None or ima.matched is None:
-        return ()
-    entries = ima.list.entries[: ima.matched]
-    return tuple(entry for entry in entries if not entry.is_violation and not starts_list(entry))
-
-
 def _at(entry: ImaEntry) -> Pointer:
     return Pointer(pcr=entry.pcr, entry=entry.index, path=shown(entry.path))
 
@@ -110,13 +101,11 @@ def known_files(context: Context) -> Iterator[Finding]:
         why = f"no Reference Values were given: {ima.matched} entries are not compared with anything"
         yield context.say("ima.known-files", Tier.NONE, why, Pointer(pcr=10))
         return
-    covered = _covered(context)
+    columns = covered_columns(ima)
     unknown = generated = 0
-    for entry in covered:
+    for entry in strangers(columns, reference):
         measured = (entry.digest_alg, entry.digest)
         known = reference.paths.get(entry.path, frozenset())
-        if measured in known:
-            continue
         if any(alg == entry.digest_alg for alg, _ in known):
             unknown += 1
             yield _changed(context, reference, entry)
@@ -130,7 +119,7 @@ def known_files(context: Context) -> Iterator[Finding]:
             unknown += 1
             yield _unknown(context, reference, entry)
     if not unknown:
-        why = f"all {len(covered)} measured files are known{_whence(reference, covered, generated)}"
+        why = all_known(tally(columns, reference), generated=generated)
         yield context.say("ima.known-files", Tier.AFFIRMING, why, Pointer(pcr=10))
 
 
@@ -163,19 +152,6 @@ def _rule(context: Context, entry: ImaEntry) -> GeneratedRule | None:
     return rule_for(entry.path, context.policy.generated, reference.paths)
 
 
-def _whence(reference: ReferenceIndex, covered: tuple[ImaEntry, ...], generated: int) -> str:
-    """Where the values come from, in words: packages, rules, and the operator's own sets."""
-    origins = [reference.digests.get((entry.digest_alg, entry.digest)) for entry in covered]
-    packaged = [origin for origin in origins if origin is not None]
-    if not packaged and not generated:
-        return ""
-    packages = {(origin.package, origin.version, origin.architecture) for origin in packaged}
-    others = len(covered) - len(packaged) - generated
-    return (
-        f": {len(packaged)} from {len(packages)} packages, {generated} by rule as generated, {others} from other sets"
-    )
-
-
 def _incomparable(entry: ImaEntry, known: frozenset[tuple[str, bytes]]) -> str:
     """Another hash algorithm says nothing about the content, for or against it."""
     algorithms = ", ".join(sorted({alg for alg, _ in known}))
@@ -190,14 +166,11 @@ def _module_note(entry: ImaEntry) -> str:
 
 def changed_files(context: Context) -> Iterator[Finding]:
     """ima.changed-file: a path measured again under a digest that is not known, said at both entries."""
-    reference = context.reference
-    first: dict[bytes, ImaEntry] = {}
-    for entry in _covered(context):
-        earlier = first.setdefault(entry.path, entry)
-        if earlier.digest == entry.digest:
-            continue
-        known = reference is not None and (entry.digest_alg, entry.digest) in reference.paths.get(entry.path, ())
-        if known or _rule(context, entry):
+    ima = context.evidence.ima
+    if ima is None:
+        return
+    for earlier, entry in measured_twice(covered_columns(ima), context.reference):
+        if _rule(context, entry):
             continue
         path = shown(entry.path)
         where = f"entries {earlier.index} and {entry.index}"
@@ -211,9 +184,10 @@ def violations(context: Context) -> Iterator[Finding]:
     ima = context.evidence.ima
     if ima is None or ima.matched is None:
         return
-    found = [entry for entry in ima.list.entries[: ima.matched] if entry.is_violation]
+    columns = covered_columns(ima)
+    found = columns.violations
     kinds = violation_kinds(ima.list)
-    for entry in found:
+    for entry in (columns[place] for place in found):
         kind = kinds[entry.index]
         why = f"the kernel could not vouch for {shown(entry.path)}: {kind.value}"
         yield context.say("ima.violations", Tier.WARNING, why, _at(entry))

@@ -52,7 +52,16 @@ def predict(
         Path | None, typer.Option("--uki", help="The new unified kernel image, with its first profile.", metavar=FILE)
     ] = None,
     package: Annotated[
-        str | None, typer.Option("--package", help="The package that it comes from.", metavar="NAME=VERSION")
+        str | None,
+        typer.Option("--package", help="The package that it comes from; nobody checks it.", metavar="NAME=VERSION"),
+    ] = None,
+    packages: Annotated[
+        Path | None,
+        typer.Option(
+            "--packages",
+            help="A set that `reference import deb` wrote: new images must be files of its packages, which are named.",
+            metavar="REF",
+        ),
     ] = None,
     signer: Annotated[
         list[Path] | None,
@@ -84,6 +93,7 @@ def predict(
         grub_cfg=grub_cfg,
         command_line=cmdline,
         package=package,
+        packages=packages,
     )
     window = Window(valid_from=_time(valid_from), valid_until=_time(valid_until))
     found = predict_from(folder, files, policy=policy, signers=tuple(signer or ()), name=name, window=window)
