@@ -127,6 +127,7 @@ def test_an_image_of_no_verified_package_is_judged_bad(update: Update, packages:
     ran = update.predict("--kernel", update.folder / "noise", "--packages", packages)
 
     assert ran.code == 1
+    assert "image.package" in ran.err
     assert "noise is no file of the verified packages" in " ".join(ran.err.split())
 
 

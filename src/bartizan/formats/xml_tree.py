@@ -36,14 +36,17 @@ def decode_xml(raw: bytes) -> XmlElement:
     """
     if len(raw) > MAX_XML:
         raise DecodeError("XML", 0, f"{len(raw)} bytes are over the limit of {MAX_XML}")
+    if 0 in raw:  # expat would take it for UTF-16, with a declared encoding or without
+        raise DecodeError("XML", raw.index(0), "UTF-8 without NUL expected")
     builder = _Builder()
     try:
+        raw.decode("utf-8")
         builder.parser.Parse(raw, True)
     except expat.ExpatError as error:
         why = expat.errors.messages.get(error.code, "malformed")
         raise DecodeError("XML", max(builder.parser.ErrorByteIndex, 0), f"not XML: {why}") from error
-    except (ValueError, LookupError) as error:
-        raise DecodeError("XML", 0, f"not XML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DecodeError("XML", error.start, "UTF-8 expected") from error
     if builder.root is None:
         raise DecodeError("XML", 0, "no element")
     return builder.root

@@ -1,0 +1,141 @@
+"""Reads files, folders and modes of one host below a root, and keeps every reading with what went wrong.
+
+Only opens for reading, never follows a link out of the root, never blocks on a pipe. It judges nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+MAX_TEXT = 256 * 1024
+"""Bytes read of one file; the longest, AppArmor's list of profiles, has some 60 bytes for each."""
+MAX_NAMES = 4096
+"""Names taken of one folder; a large server has a few hundred PCI devices."""
+KINDS = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISSOCK, "socket"))
+ABSENT, DENIED, TOO_LONG, FAILED = "absent", "denied", "too long", "failed"
+ERRORS = {
+    errno.ENOENT: ABSENT,
+    errno.ENOTDIR: ABSENT,
+    errno.EACCES: DENIED,
+    errno.EPERM: DENIED,
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A file's text (bytes that are not UTF-8 as escapes), or why there is none: absent, denied, too long, failed."""
+
+    path: str
+    value: Optional[str]
+    error: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The names in a folder in their order, or why there are none."""
+
+    path: str
+    names: Optional[Tuple[str, ...]]
+    error: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """What stands at a path: `kind` is file, folder, socket or other; `mode` is its permission bits."""
+
+    path: str
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+
+
+class Host:
+    """A machine's file tree at `root`, and everything that was read of it; `/` is this machine."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = os.path.realpath(root)
+        self.files: Dict[str, Reading] = {}
+        self.folders: Dict[str, Listing] = {}
+        self.nodes: Dict[str, Node] = {}
+
+    def text(self, path: str) -> Reading:
+        """The text of a file; kept."""
+        reading = self.glance(path)
+        self.files[path] = reading
+        return reading
+
+    def glance(self, path: str) -> Reading:
+        """The text of a file without keeping it."""
+        try:
+            raw = self._read(path)
+        except OSError as error:
+            return Reading(path, None, ERRORS.get(error.errno or 0, FAILED))
+        if len(raw) > MAX_TEXT:
+            return Reading(path, None, TOO_LONG)
+        return Reading(path, raw.decode("utf-8", "backslashreplace"))
+
+    def names(self, path: str) -> Listing:
+        """The names in a folder; kept."""
+        listing = self.glance_names(path)
+        self.folders[path] = listing
+        return listing
+
+    def glance_names(self, path: str, limit: int = MAX_NAMES) -> Listing:
+        """The names in a folder without keeping them."""
+        try:
+            found = sorted(os.fsencode(name) for name in os.listdir(self._real(path)))
+        except OSError as error:
+            return Listing(path, None, ERRORS.get(error.errno or 0, FAILED))
+        if len(found) > limit:
+            return Listing(path, None, TOO_LONG)
+        return Listing(path, tuple(name.decode("utf-8", "backslashreplace") for name in found))
+
+    def node(self, path: str) -> Optional[Node]:
+        """What stands at a path, kept; None, and nothing kept, when nothing that can be seen does."""
+        try:
+            found = os.stat(self._real(path))
+        except OSError:
+            return None
+        kind = next((name for is_kind, name in KINDS if is_kind(found.st_mode)), "other")
+        node = Node(path, kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+        self.nodes[path] = node
+        return node
+
+    def link(self, path: str) -> Optional[str]:
+        """Where a link points, not kept; None when it cannot be read."""
+        try:
+            parent = self._real(os.path.dirname(path))
+            return os.readlink(os.path.join(parent, os.path.basename(path)))
+        except OSError:
+            return None
+
+    def _read(self, path: str) -> bytes:
+        descriptor = os.open(self._real(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        with open(descriptor, "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "not a file", path)
+            parts: List[bytes] = []
+            room = MAX_TEXT + 1
+            while room > 0:
+                part = file.read(room)
+                if not part:
+                    break
+                parts.append(part)
+                room -= len(part)
+            return b"".join(parts)
+
+    def _real(self, path: str) -> str:
+        """The path below the root; a link that leads out of it counts as absent."""
+        below = os.path.join(self.root, path.lstrip("/"))
+        if self.root == "/":
+            return below
+        real = os.path.realpath(below)
+        if real != self.root and not real.startswith(self.root + os.sep):
+            raise OSError(errno.ENOENT, "outside of the root", path)
+        return real
