@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bartizan.errors import DecodeError
 from bartizan.formats.event_data import DECODERS, decode_loaded_image
+from bartizan.formats.jws import decode_jws
 from bartizan.formats.reference_file import encode_reference
 from bartizan.formats.tcg_log import decode_boot_log
 from bartizan.formats.uefi import SHIM_SLACK, decode_variable
@@ -140,6 +141,13 @@ def txt_heaps() -> Iterator[bytes]:
     for log in (*txt_containers(), *files("boot_logs/*/*txt-logs.bin")()):
         tables = (bytes(36), log[:4096], pack("<II9QIQ", 7, 0, *range(9), 0, 0) + pointer, bytes(140))
         yield b"".join(pack("<Q", 8 + len(table)) + table for table in tables)
+
+
+def results() -> Iterator[bytes]:
+    """The claims of recorded Attestation Results."""
+    for raw in files("ear/*.jwt")():
+        with contextlib.suppress(DecodeError):
+            yield decode_jws(raw).payload
 
 
 def chosen(seeds: Seeds) -> list[bytes]:

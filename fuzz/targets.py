@@ -13,10 +13,13 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from bartizan import formats
-from bartizan.errors import DecodeError
+from bartizan.errors import DecodeError, VerifyError
 from bartizan.formats import event_data as events
 from bartizan.formats.boot_image import decode_image_sbat
+from bartizan.formats.corim import decode_corim
 from bartizan.formats.device_path import decode_device_path
 from bartizan.formats.device_path_text import device_path_text
 from bartizan.formats.event_text import describe
@@ -27,16 +30,20 @@ from bartizan.formats.pe import authenticode_digest, decode_pe, section_content
 from bartizan.formats.public_key import SigningKey
 from bartizan.formats.quote_signature import decode_quote_signature
 from bartizan.formats.reader import Reader
+from bartizan.formats.swid import decode_swid
 from bartizan.formats.tcg_log import decode_boot_log
 from bartizan.formats.tpm2 import decode_credential, decode_selections
 from bartizan.model.boot_log import Event, LogFormat
 from bartizan.model.digest import HashAlg
 from bartizan.model.ima import ImaList, ListForm
 from bartizan.model.tpm import Curve, EccKey
+from bartizan.reference.corim_import import from_corim, from_software
 from bartizan.verify.boot import verify_boot
 from bartizan.verify.cc_log import check_registers, compare_registers
+from bartizan.verify.corim_profile import check_profile
 from bartizan.verify.ima import verify_ima
 from bartizan.verify.replay import replay
+from bartizan.verify.xml_signature import verify_document
 from fuzz import debian_seeds, seeds
 from fuzz.seeds import Seeds, chosen, event_data, files, variables
 
@@ -45,6 +52,7 @@ CRASHES = seeds.VECTORS / "crashes"
 SHORTEST_LIMIT = 4096
 """Bytes that a target may grow an input to at least; beyond that, to its longest seed."""
 BANKS = (HashAlg.SHA1, HashAlg.SHA256, HashAlg.SHA384)
+STRANGER = ec.derive_private_key(20, ec.SECP256R1()).public_key()
 P256 = EccKey(curve=Curve.NIST_P256, kdf=None, x=bytes(32), y=bytes(32))
 PREFIX = "decode_"
 
@@ -139,6 +147,22 @@ def judged_cc_log(raw: bytes) -> object:
     return check_registers(log, HashAlg.SHA384), compare_registers(log, registers, HashAlg.SHA384)
 
 
+def judged_corim(raw: bytes) -> object:
+    """A CoRIM held against its profile, and what would be taken from it."""
+    corim = decode_corim(raw)
+    with contextlib.suppress(VerifyError):
+        check_profile(corim)
+    return from_corim(corim, name="fuzzed", source="fuzzed")
+
+
+def judged_rim(raw: bytes) -> object:
+    """A RIM held against a key that is not its signer's, and the files that would be taken from it."""
+    tag = decode_swid(raw)
+    with contextlib.suppress(VerifyError):
+        verify_document(tag.root, STRANGER)
+    return from_software(tag.software, name="fuzzed", source="fuzzed")
+
+
 MADE: Mapping[str, Run] = {
     "selections": selections,
     "credential": credential,
@@ -152,10 +176,13 @@ MADE: Mapping[str, Run] = {
     "ima_further": further_ima,
     "ima_buffers": ima_buffers,
     "cc_log_judged": judged_cc_log,
+    "corim_judged": judged_corim,
+    "rim_judged": judged_rim,
 }
 IMA_LISTS = files("ima/**/*", "boots/*/ima_at_quote.bin")
 CERTIFICATES = files("certificates/**/*.cer", "certificates/**/*.crt", "certificates/**/*.pem", "boots/**/*.der")
 DATABASES = variables("db", "KEK", "PK", "MokList")
+MANIFESTS, RIMS = files("corim/*/*"), files("rim/**/*.swidtag")
 SEEDS: Mapping[str, Seeds] = {
     "public": files("**/*.pub", "**/*.tpm2b_public"),
     "public_key": seeds.public_keys,
@@ -209,6 +236,20 @@ SEEDS: Mapping[str, Seeds] = {
     "packages": debian_seeds.index,
     "installed": debian_seeds.installed,
     "gpgv_status": debian_seeds.status,
+    "cbor": MANIFESTS,
+    "comid": MANIFESTS,
+    "corim": MANIFESTS,
+    "corim_judged": MANIFESTS,
+    "signed_corim": MANIFESTS,
+    "cose": MANIFESTS,
+    "coswid": MANIFESTS,
+    "ear": seeds.results,
+    "ear_cbor": MANIFESTS,
+    "jws": files("ear/*.jwt"),
+    "key_file": files("corim/keys/*", "rim/**/*.pem", "ear/*.jwk"),
+    "swid": RIMS,
+    "xml": RIMS,
+    "rim_judged": RIMS,
 }
 
 

@@ -39,9 +39,9 @@ def with_changes(base: Mapping[int, Any], changes: Mapping[tuple[int, ...], Any]
     return result
 
 
-def comid_with(values: Mapping[int, Any] | None = None, **parts: Any) -> bytes:
+def comid_with(values: Mapping[int, Any] | None = None, **parts: object) -> bytes:
     """A CoMID with one reference triple of these values, environment and key."""
-    measurement = {1: dict(MEASUREMENT[1] if values is None else values)}
+    measurement: dict[int, object] = {1: dict(MEASUREMENT[1] if values is None else values)}
     if "key" in parts:
         measurement[0] = parts["key"]
     if "authorized" in parts:
@@ -49,7 +49,7 @@ def comid_with(values: Mapping[int, Any] | None = None, **parts: Any) -> bytes:
     return encode_cbor({1: {0: "a"}, 4: {0: [[parts.get("environment", ENVIRONMENT), [measurement]]]}})
 
 
-def corim_of(*tags: Tagged, **members: Any) -> bytes:
+def corim_of(*tags: Tagged, **members: object) -> bytes:
     """An unsigned CoRIM of some tags; members by their names."""
     numbers = {"id": 0, "dependents": 2, "profile": 3, "validity": 4, "entities": 5}
     base: dict[int, Any] = {0: "a-corim", 1: list(tags)}

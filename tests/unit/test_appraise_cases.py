@@ -23,6 +23,8 @@ SILENT_WHEN_GOOD = frozenset(
 )
 """Checks of which an appraisal says nothing while they hold."""
 NEVER_BAD = frozenset({"ima.pending"})
+SAID_OF_EACH_PART = frozenset({"boot.other-bank", "ima.other-bank"})
+"""Checks that answer for several things at once, one by one."""
 
 
 def test_no_case_hides_another_of_its_name() -> None:
@@ -48,6 +50,14 @@ def test_the_machine_reaches_the_level_that_is_left(name: str) -> None:
 
     assert result.level == case.level
     assert result.contraindicated is any(finding.tier is Tier.CONTRAINDICATED for finding in result.findings)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.check not in SAID_OF_EACH_PART])
+def test_a_check_does_not_affirm_what_it_also_doubts(name: str) -> None:
+    case = CASES[name]
+    answers = {finding.tier for finding in case.result().findings if finding.id == case.check}
+
+    assert answers == {case.tier}
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.also != ANYTHING])

@@ -181,6 +181,14 @@ def test_a_known_action_does_not_count_as_an_image() -> None:
     assert accepted(of(told(machine, e13=disguised))) == []
 
 
+def test_with_one_known_image_alone_no_kernel_is_accepted() -> None:
+    """Where shim itself starts the kernel, what it starts next may be any loader that was ever signed."""
+    direct = good().without_event(GRUB)
+    new = NEW.without_event(GRUB)
+
+    assert accepted(verdict(new, known=index_reference(reference_set(direct)))) == []
+
+
 def test_a_shim_that_loaded_itself_does_not_count_twice() -> None:
     machine = good().with_event(GRUB, digests=good().events[SHIM].digests)
     machine = machine.with_event(KERNEL, digests=digests(b"an old loader")).with_event(
@@ -254,6 +262,7 @@ COMMANDS = {
         COMMAND_INITRD, **command("linux /vmlinuz")
     ),
     "more files named than measured": NEW.with_event(COMMAND_INITRD, **command("initrd /a /b /c")),
+    "two linux commands for the two files": NEW.with_event(COMMAND_INITRD, **command("linux /initrd.img")),
     "another file named": NEW.with_event(COMMAND_LINUX, **command("linux /other")),
 }
 

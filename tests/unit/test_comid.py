@@ -229,6 +229,8 @@ def test_a_float_is_no_measurement_key() -> None:
         ({2: [["sha-512", bytes(32)]]}, "64 bytes expected of algorithm 'sha-512'"),
         ({2: [["mine", b""]]}, "bytes expected of algorithm"),
         ({2: [[1, bytes(32)], [1, bytes(32)]]}, "two digests under one algorithm"),
+        ({2: [[1, bytes(32)], ["sha-256", bytes(32)]]}, "two digests under one algorithm"),
+        ({2: [[-16, bytes(32)], [1, b"\x01" * 32]]}, "two digests under one algorithm"),
         ({2: [[None, b"x"]]}, "an integer expected, found null"),
         ({3: {}}, "no flag at all"),
         ({3: {0: 1}}, "a boolean expected, found an integer"),

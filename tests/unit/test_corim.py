@@ -1,4 +1,4 @@
-"""CoRIM and CoTL: the manifest around the tags, its signature's headers, its time; draft-ietf-rats-corim-11, 4 and 6."""
+"""CoRIM and CoTL: the manifest around the tags, its signature's headers, its time; draft-ietf-rats-corim-11, 4, 6."""
 
 from typing import Any
 

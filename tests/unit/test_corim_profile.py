@@ -162,7 +162,7 @@ def test_tags_other_than_comids_are_no_matter_of_these_profiles() -> None:
 def test_what_a_foreign_key_is_is_shown_without_its_bytes() -> None:
     triples = with_changes(GOOD[SNP], {(*FIRST, 0): Tagged(111, b"\x2b\x06")})
 
-    with pytest.raises(VerifyError, match="found tag 111$"):
+    with pytest.raises(VerifyError, match=r"found tag 111$"):
         check(SNP, triples)
 
 

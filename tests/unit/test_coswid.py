@@ -9,11 +9,11 @@ from bartizan.formats import coswid
 from bartizan.formats.cbor import encode_cbor
 from bartizan.formats.coswid import decode_coswid
 from bartizan.model.cbor import Tagged
-from bartizan.model.corim import ManifestDigest, Organisation
+from bartizan.model.corim import ManifestDigest, Organisation, Software
 from tests.unit.manifests import COSWID, SHA256, with_changes
 
 
-def read(changes: dict[tuple[int, ...], Any]) -> Any:
+def read(changes: dict[tuple[int, ...], Any]) -> Software:
     return decode_coswid(encode_cbor(with_changes(COSWID, changes)))
 
 

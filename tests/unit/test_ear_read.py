@@ -64,19 +64,19 @@ CBOR: dict[int, Any] = {  # draft-ietf-rats-ear-03, figure 5
 }
 
 
-def with_claim(base: dict[str, Any], **claims: Any) -> bytes:
+def with_claim(base: dict[str, Any], **claims: object) -> bytes:
     found = {key: value for key, value in {**base, **claims}.items() if value is not ...}
     return json.dumps(found).encode()
 
 
-def appraised(base: dict[str, Any], **claims: Any) -> bytes:
+def appraised(base: dict[str, Any], **claims: object) -> bytes:
     """The same with claims of its one attester changed."""
     name, inner = next(iter(base["submods"].items()))
     changed = {key: value for key, value in {**inner, **claims}.items() if value is not ...}
     return with_claim(base, submods={name: changed})
 
 
-def token(claims: bytes, key: ec.EllipticCurvePrivateKey = P256, **header: Any) -> bytes:
+def token(claims: bytes, key: ec.EllipticCurvePrivateKey = P256, **header: object) -> bytes:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return jws.serialize_compact({"alg": "ES256", **header}, claims, ECKey.import_key(pem)).encode()
 
@@ -230,7 +230,7 @@ def test_claims_that_are_missing_or_wrong_are_refused(raw: bytes, why: str) -> N
 @pytest.mark.parametrize(
     ("nonce", "found"), [("0123456789ab", ("0123456789ab",)), (["0123456789ab"] * 2, ("0123456789ab",) * 2)]
 )
-def test_nonces_are_read(nonce: Any, found: tuple[str, ...]) -> None:
+def test_nonces_are_read(nonce: object, found: tuple[str, ...]) -> None:
     assert decode_ear(with_claim(DRAFT, eat_nonce=nonce)).nonces == found
 
 
@@ -314,7 +314,7 @@ def test_a_public_key_used_as_a_secret_is_no_signature() -> None:
 
 def test_rsa_and_ed25519_keys_verify() -> None:
     private = rsa.generate_private_key(65537, 2048)
-    small = rsa.generate_private_key(65537, 1024)
+    small = rsa.generate_private_key(65537, 1024)  # noqa: S505  # refused for just this
     curve = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
     own: list[tuple[Any, Any, str]] = [
         (private, RSAKey, "PS256"),

@@ -59,6 +59,12 @@ def test_times_come_back() -> None:
     assert (found.valid_from, found.valid_until) == (limited.valid_from, limited.valid_until)
 
 
+def test_an_end_alone_comes_back() -> None:
+    ended = canonical(replace(a_set(), valid_until=datetime(2027, 1, 1, tzinfo=UTC)))
+
+    assert again(encode_corim(ended)) == ended
+
+
 def test_a_beginning_without_an_end_has_no_place_in_a_corim() -> None:
     begun = canonical(replace(a_set(), valid_from=datetime(2026, 1, 1, tzinfo=UTC)))
 

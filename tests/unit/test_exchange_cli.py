@@ -23,7 +23,7 @@ from bartizan.model.cbor import Tagged
 from bartizan.model.digest import HashAlg
 from bartizan.model.reference import ReferenceEvent, ReferenceFile, ReferenceSet
 from tests.unit.cli_runner import run
-from tests.unit.manifests import COSWID, VALIDITY, coswid_tag, corim_of
+from tests.unit.manifests import COSWID, VALIDITY, corim_of, coswid_tag
 from tests.unit.test_swid import tag
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -287,30 +287,27 @@ def test_a_result_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("claims", "said"),
+    ("claims", "said", "code"),
     [
-        (ear("warning"), "! warning node-1"),
-        (ear("affirming", expires=1_700_000_001), "does not count: it expired"),
-        (ear("affirming", expires=9_000_000_000_000_000), "9000000000000000 s"),
+        (ear("warning"), "! warning node-1", 1),
+        (ear("affirming", expires=1_700_000_001), "does not count: it expired", 1),
+        (ear("affirming", expires=9_000_000_000_000_000), "9000000000000000 s", 0),
     ],
 )
-def test_a_result_is_shown_in_words(tmp_path: Path, claims: dict[str, object], said: str) -> None:
+def test_a_result_is_shown_in_words(tmp_path: Path, claims: dict[str, object], said: str, code: int) -> None:
     ran = run("result", "show", jwt(tmp_path, claims), "--key", public(tmp_path))
 
-    assert said in words(ran.out)
-    assert ran.code == (0 if "s" == said[-1] else 1)
+    assert (ran.code, said in words(ran.out)) == (code, True)
     assert "\u202e" not in ran.out
 
 
-def test_a_result_of_a_verifier_without_a_name_is_shown(tmp_path: Path) -> None:
-    key = VECTORS / "ear" / "veraison.jwk"
-
-    ran = run("result", "show", VECTORS / "ear" / "veraison-2022.jwt", "--key", key)
+def test_a_result_of_a_verifier_without_a_name_is_shown() -> None:
+    ran = run("result", "show", VECTORS / "ear" / "veraison-2022.jwt", "--key", VECTORS / "ear" / "veraison.jwk")
 
     assert ran.code == 0
     assert "a Verifier that does not name itself" in words(ran.out)
-    assert "no stated time" in ran.out
-    assert "the attester" in ran.out
+    assert "no stated time" in words(ran.out)
+    assert "the attester" in words(ran.out)
 
 
 def test_a_result_as_a_cwt_is_shown(tmp_path: Path) -> None:

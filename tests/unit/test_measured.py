@@ -7,7 +7,6 @@ from bartizan.appraise.measured import (
     Tally,
     all_known,
     covered_columns,
-    measured_first,
     measured_twice,
     strangers,
     tally,
@@ -55,13 +54,6 @@ def test_a_file_is_familiar_by_its_path_and_digest_together() -> None:
 def test_violations_and_starts_of_a_list_are_no_files() -> None:
     assert [entry.index for entry in strangers(LIST, REFERENCE)] == [3, 4, 5, 7]
     assert [entry.index for entry in strangers(LIST[3:], REFERENCE)] == [3, 4, 5, 7]
-
-
-def test_the_first_measurement_of_a_file_is_found() -> None:
-    assert {path: entry.index for path, entry in measured_first(LIST, [b"/stranger", b"/v", b"/none"]).items()} == {
-        b"/stranger": 5
-    }
-    assert measured_first(LIST, [b"/known"])[b"/known"].index == 1
 
 
 def test_a_file_measured_twice_is_paired_with_its_first_measurement() -> None:

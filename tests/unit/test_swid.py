@@ -57,7 +57,8 @@ def test_a_plain_tag_is_no_rim() -> None:
 
 
 def test_hashes_are_read_by_their_namespace() -> None:
-    inside = f'<Payload><File name="a" a:hash="{"AB" * 32}" b:hash="{"cd" * 48}" a:other="1" size="5" version="2"/></Payload>'
+    hashes = f'a:hash="{"AB" * 32}" b:hash="{"cd" * 48}" a:other="1"'
+    inside = f'<Payload><File name="a" {hashes} size="5" version="2"/></Payload>'
 
     (file,) = decode_swid(tag(inside)).software.files
 

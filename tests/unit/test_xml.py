@@ -135,6 +135,14 @@ def test_a_limit_holds(monkeypatch: pytest.MonkeyPatch, limit: str, value: int) 
         decode_xml(raw)
 
 
+def test_namespaces_have_a_limit() -> None:
+    nested = "".join(f"<a xmlns:p{level}='urn:{level}'>" for level in range(31))
+    more = " ".join(f"xmlns:q{number}='urn:q'" for number in range(60))
+
+    with pytest.raises(DecodeError, match="more than 64 namespaces"):
+        decode_xml(f"{nested}<b {more}/>".encode())
+
+
 def test_a_large_document_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xml_tree, "MAX_XML", 3)
 

@@ -48,8 +48,8 @@ class NodeState:
     """What is kept of a node between two attestations of one boot.
 
     reference: what counted of the rules' Reference Values when `result` was made; counted: the tally of the files
-    measured so far, None where it was not needed since; stuck: contraindicated findings of this boot that the kept evidence would not
-    show again.
+    measured so far, None where it was not needed since; stuck: contraindicated findings of this boot that the kept
+    evidence would not show again.
     """
 
     enrolment: Enrolment

@@ -1,12 +1,12 @@
 """The files of an IMA list as columns: of a long list only what is not plainly known is looked at one by one."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
 from dataclasses import dataclass
 
 from bartizan.appraise.context import ReferenceIndex
 from bartizan.model.evidence import VerifiedIma
 from bartizan.model.ima import ImaColumns, ImaEntry
-from bartizan.verify.ima_start import starts_in
+from bartizan.verify.ima_start import starts_in, starts_list
 
 NOTHING: frozenset[tuple[str, bytes]] = frozenset()
 
@@ -15,11 +15,6 @@ def covered_columns(ima: VerifiedIma) -> ImaColumns:
     """The entries that the quote covers."""
     columns = ima.list.columns
     return columns[: ima.matched or 0] if len(columns) != ima.matched else columns
-
-
-def no_files(columns: ImaColumns) -> frozenset[int]:
-    """The places of entries that name no file's content: violations, and starts of a list."""
-    return frozenset((*columns.violations, *(index - columns.first for index in starts_in(columns))))
 
 
 def unfamiliar(columns: ImaColumns, reference: ReferenceIndex | None) -> list[int]:
@@ -34,8 +29,8 @@ def unfamiliar(columns: ImaColumns, reference: ReferenceIndex | None) -> list[in
 
 def strangers(columns: ImaColumns, reference: ReferenceIndex | None) -> list[ImaEntry]:
     """The files that are not known by path and digest, in order."""
-    skipped = no_files(columns)
-    return [columns[place] for place in unfamiliar(columns, reference) if place not in skipped]
+    entries = (columns[place] for place in unfamiliar(columns, reference))
+    return [entry for entry in entries if not entry.is_violation and not starts_list(entry)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +56,7 @@ def tally(columns: ImaColumns, reference: ReferenceIndex) -> Tally:
     packaged = [origin for origin in origins if origin is not None]
     distinct = {id(origin): origin for origin in packaged}.values()
     return Tally(
-        files=len(columns) - len(no_files(columns)),
+        files=len(columns) - len({*starts_in(columns), *(columns.first + place for place in columns.violations)}),
         packaged=len(packaged),
         packages=frozenset((origin.package, origin.version, origin.architecture) for origin in distinct),
     )
@@ -79,19 +74,19 @@ def all_known(counted: Tally, *, generated: int) -> str:
     )
 
 
-def measured_first(columns: ImaColumns, paths: Iterable[bytes]) -> Mapping[bytes, ImaEntry]:
-    """The first measurement of each of these files."""
-    wanted, skipped = frozenset(paths), no_files(columns)
-    found: dict[bytes, ImaEntry] = {}
-    for place in [place for place, path in enumerate(columns.paths) if path in wanted]:
-        if place not in skipped and columns.paths[place] not in found:
-            found[columns.paths[place]] = columns[place]
-    return found
-
-
 def measured_twice(columns: ImaColumns, reference: ReferenceIndex | None) -> list[tuple[ImaEntry, ImaEntry]]:
     """Each file that is not known as it was measured, and was measured first under another digest; with that first."""
-    repeated = len(set(columns.paths)) != len(columns)
-    later = strangers(columns, reference) if repeated else []
-    first = measured_first(columns, [entry.path for entry in later])
-    return [(first[entry.path], entry) for entry in later if first[entry.path].digest != entry.digest]
+    if len(set(columns.paths)) == len(columns):
+        return []
+    repeated = {path for path, times in Counter(columns.paths).items() if times > 1}
+    places = [place for place, path in enumerate(columns.paths) if path in repeated]
+    first: dict[bytes, ImaEntry] = {}
+    found: list[tuple[ImaEntry, ImaEntry]] = []
+    for entry in (columns[place] for place in places):
+        if entry.is_violation or starts_list(entry):
+            continue
+        earlier = first.setdefault(entry.path, entry)
+        known = reference is not None and (entry.digest_alg, entry.digest) in reference.paths.get(entry.path, NOTHING)
+        if earlier.digest != entry.digest and not known:
+            found.append((earlier, entry))
+    return found

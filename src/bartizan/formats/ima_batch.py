@@ -153,6 +153,7 @@ def _read_run(raw: bytes, at: int, shape: Shape, *, columns: _Columns, column_si
     layout = Struct(f"<I{column_size}s{len(template)}sI{len(shape.label)}s{shape.digest_size}sI")
     before_data = PCR_SIZE + column_size + len(template) + SIZE
     before_name = layout.size - before_data
+    longest = before_name + MAX_NAME
     label, has_blob, last = shape.label, shape.blob is not None, len(raw) - layout.size
     add_pcr, add_reported, add_data = columns.pcrs.append, columns.reported.append, columns.data.append
     add_digest, add_path, blobs = columns.digests.append, columns.paths.append, list[bytes]()
@@ -161,9 +162,9 @@ def _read_run(raw: bytes, at: int, shape: Shape, *, columns: _Columns, column_si
         start = at + before_data
         at_end, end = start + size, before_name + name_size
         data = raw[start:at_end]
-        if found != template or found_label != label or data.find(b"\0", before_name) != end - 1:
+        if found != template or found_label != label or data.find(b"\0", before_name, longest) != end - 1:
             break
-        if pcr >= PCR_COUNT or name_size > MAX_NAME:
+        if pcr >= PCR_COUNT:
             break
         if has_blob:
             blob = _blob(data, end) if len(data) == size else None

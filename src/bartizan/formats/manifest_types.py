@@ -100,9 +100,9 @@ def digest(value: object, place: Place) -> ManifestDigest:
 
 
 def digests(value: object, place: Place) -> tuple[ManifestDigest, ...]:
-    """One and more digests of one thing, each under another algorithm."""
+    """One and more digests of one thing, each under another algorithm, however that is named."""
     found = many(digest)(value, place)
-    if len({one.alg for one in found}) != len(found):
+    if len({HASHES.get(one.alg, one.alg) for one in found}) != len(found):
         raise place.refuse("two digests under one algorithm")
     return found
 

@@ -13,6 +13,8 @@ MAX_DEPTH = 32
 MAX_ELEMENTS = 50_000
 MAX_ATTRIBUTES = 64
 """Of one element; a RIM's Meta has 19."""
+MAX_NAMESPACES = 64
+"""Known at one element; a RIM has six."""
 XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
 
@@ -47,16 +49,14 @@ def decode_xml(raw: bytes) -> XmlElement:
         raise DecodeError("XML", max(builder.parser.ErrorByteIndex, 0), f"not XML: {why}") from error
     except UnicodeDecodeError as error:
         raise DecodeError("XML", error.start, "UTF-8 expected") from error
-    if builder.root is None:
-        raise DecodeError("XML", 0, "no element")
-    return builder.root
+    return builder.roots[0]
 
 
 class _Builder:
     """Turns expat's events into elements."""
 
     def __init__(self) -> None:
-        self.root: XmlElement | None = None
+        self.roots: list[XmlElement] = []
         self._open: list[_Open] = []
         self._elements = 0
         parser = self.parser = expat.ParserCreate("utf-8")
@@ -91,9 +91,10 @@ class _Builder:
         scope = self._open[-1].scope if self._open else {"": "", "xml": XML_NAMESPACE}
         attributes = [(key, value) for key, value in pairs if key.split(":", 1)[0] != "xmlns"]
         self._check_declared(declared)
-        self._open.append(
-            _Open(name, attributes, declared, {**scope, **declared}, max(self.parser.CurrentByteIndex, 0))
-        )
+        known = {**scope, **declared}
+        if len(known) > MAX_NAMESPACES:
+            self._refuse(f"more than {MAX_NAMESPACES} namespaces at one element")
+        self._open.append(_Open(name, attributes, declared, known, max(self.parser.CurrentByteIndex, 0)))
 
     def _check_declared(self, declared: dict[str, str]) -> None:
         """Namespaces in XML 1.0, 2.2 and 3: what may not be declared."""
@@ -119,7 +120,7 @@ class _Builder:
         if self._open:
             self._open[-1].children.append(element)
         else:
-            self.root = element
+            self.roots.append(element)
 
     def _attribute(self, name: str, value: str, scope: dict[str, str]) -> XmlAttribute:
         namespace, local = self._resolve(name, scope, default="")
@@ -134,5 +135,4 @@ class _Builder:
         return scope[prefix], local
 
     def _text(self, text: str) -> None:
-        if self._open:
-            self._open[-1].children.append(text)
+        self._open[-1].children.append(text)

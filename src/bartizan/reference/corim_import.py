@@ -16,7 +16,6 @@ from bartizan.model.corim import (
     Measurement,
     Software,
     SoftwareFile,
-    TagList,
     Triples,
     Validity,
     tag_text,
@@ -52,7 +51,7 @@ def from_corim(corim: Corim, *, name: str, source: str) -> Imported:
             case Software():
                 files += _usable(tag.files)
                 left += _unused_files(tag)
-            case TagList():
+            case _:
                 left.append(
                     f"tag list {inert(tag_text(tag.identity.id))}: all tags of this manifest count, listed or not"
                 )

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 from bartizan.model.digest import HASHLIB_NAMES, HashAlg, PcrValues
 from bartizan.model.ima import IMA_PCR, ImaColumns, ImaList
@@ -43,7 +43,7 @@ class Extensions:
     __slots__ = ("_computed", "_data", "_violations")
 
     def __init__(self, columns: ImaColumns) -> None:
-        self._data: list[bytes] = [*_known(columns.template_data)]
+        self._data = _known(columns.template_data)
         self._violations = [place for place in columns.violations if place < len(self._data)]
         self._computed: dict[tuple[HashAlg, bool], list[bytes]] = {}
 
@@ -64,12 +64,10 @@ class Extensions:
         return digests
 
 
-def _known(data: Sequence[bytes | None]) -> Iterator[bytes]:
+def _known(data: tuple[bytes | None, ...]) -> Sequence[bytes]:
     """The values up to the first one that is not known."""
-    for some in data:
-        if some is None:
-            return
-        yield some
+    known = data[: data.index(None)] if None in data else data
+    return cast("tuple[bytes, ...]", known)
 
 
 def running_values(
@@ -120,12 +118,20 @@ def match_bank(columns: ImaColumns, alg: HashAlg, pcrs: PcrValues, extensions: E
         values = running_values(columns, digests, alg, start=zero)
         end = end or (values[-1] if values else zero)
         if any(wanted) and wanted in values:
-            prefixes = [size for size, value in enumerate(values, 1) if value == wanted]
+            prefixes = _run_of(wanted, values)
             fits = _others(columns, alg, pcrs, prefixes=prefixes, digests=digests)
             matched = max(frozenset(prefixes).intersection(*(fit for fit in fits.values() if fit)) or prefixes)
             others = {pcr: matched in fit for pcr, fit in fits.items()}
             return Match(matched=matched, zero_padded=zero_padded, others=others, end=end)
     return Match(matched=None, zero_padded=False, others={}, end=end)
+
+
+def _run_of(wanted: bytes, values: Sequence[bytes]) -> range:
+    """The sizes of the prefixes that end in this value; there are several where entries of other PCRs follow."""
+    first = last = values.index(wanted)
+    while last + 1 < len(values) and values[last + 1] == wanted:
+        last += 1
+    return range(first + 1, last + 2)
 
 
 def _others(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from bartizan.appraise.context import Context
 from bartizan.formats.event_data import decode_event_data
+from bartizan.model.boot_facts import Authority
 from bartizan.model.boot_log import Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.result import Finding, Pointer, Tier
@@ -57,7 +58,7 @@ def authorities(context: Context) -> Iterator[Finding]:
     facts = context.evidence.boot.facts
     if facts.secure_boot is not True:
         return
-    revoked = context.policy.revoked_certificates | facts.dbx_certificates
+    revoked = {authority.event for authority in _revoked_authorities(context)}
     unread = [event for event in unnamed(context) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY]
     for event in unread:
         why = "an authority that cannot be read from its event let code run"
@@ -68,18 +69,22 @@ def authorities(context: Context) -> Iterator[Finding]:
         if not authority.vouched:
             why = f"the data of the authority {authority.variable!a} is not covered by its digest, so it names nobody"
             yield context.say("secure-boot.authorities", Tier.WARNING, why, at)
-        elif authority.fingerprint in revoked:
-            why = f"code was let in by a revoked certificate (SHA-256 {(authority.fingerprint or b'').hex()[:16]}…)"
-            yield context.say("secure-boot.revoked", Tier.CONTRAINDICATED, why, at)
-        else:
+        elif authority.event not in revoked:
             sound += 1
     if sound == len(facts.authorities) and not unread:
         why = f"{sound} authorities let code run, each readable from a verified event"
         yield context.say("secure-boot.authorities", Tier.AFFIRMING, why, Pointer(pcr=7))
 
 
+def _revoked_authorities(context: Context) -> list[Authority]:
+    """Certificates that let code run and that the machine's dbx or the policy revokes."""
+    facts = context.evidence.boot.facts
+    lists = context.policy.revoked_certificates | facts.dbx_certificates
+    return [some for some in facts.authorities if facts.secure_boot is True and some.fingerprint in lists]
+
+
 def revoked(context: Context) -> Iterator[Finding]:
-    """secure-boot.revoked: no executed image and no SBAT generation is revoked, by the machine's dbx or ours.
+    """secure-boot.revoked: no executed image, no certificate and no SBAT generation is revoked, by dbx or by policy.
 
     Every measurement counts as an image, whatever the log calls it: a label is no way round a revocation.
     """
@@ -90,9 +95,13 @@ def revoked(context: Context) -> Iterator[Finding]:
         whose = "the machine's own dbx" if image.digests[HashAlg.SHA256] in facts.dbx_images else "the policy's list"
         why = f"an image that {whose} revokes was executed"
         yield context.say("secure-boot.revoked", Tier.CONTRAINDICATED, why, context.at(image))
+    let_in = _revoked_authorities(context)
+    for authority in let_in:
+        why = f"code was let in by a revoked certificate (SHA-256 {(authority.fingerprint or b'').hex()[:16]}…)"
+        yield context.say("secure-boot.revoked", Tier.CONTRAINDICATED, why, Pointer(pcr=7, event=authority.event))
     old = list(_old_generations(context))
     yield from old
-    if bad or old or boot.log is None:
+    if bad or let_in or old or boot.log is None:
         return
     if not any(HashAlg.SHA256 in event.digests for event in context.measured(IMAGE_PCR)):
         why = "revocation lists name SHA-256 digests and none is vouched for: revoked images cannot be recognised"
