@@ -13,8 +13,8 @@ from bartizan.model.result import AttestationResult, Tier
 from tests.simulator.live_boot import LiveBoot, live
 from tests.simulator.machine import CHALLENGE, ENROLMENT, file_line
 from tests.simulator.tpm_ca import NOW
+from tests.unit.attested_again import RULES, alike
 from tests.unit.ima_lists import BOOTS, Line, ng
-from tests.unit.test_attest_again import RULES, alike
 
 EXAMPLES = 60
 PATHS = (b"/opt/one", b"/opt/two", b"boot_aggregate", b"/usr/bin/ls")

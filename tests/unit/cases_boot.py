@@ -157,7 +157,7 @@ CASES: Cases = {
     "a partition table whose data was changed": Case(
         check="boot.digest",
         tier=Tier.WARNING,
-        level=1,
+        level=4,
         at=(5, GPT, None),
         says="the data was changed",
         result=sent_as(GPT, data=good().events[GPT].data[:-1] + b"\xee"),

@@ -18,7 +18,7 @@ SILENT_WHEN_GOOD = frozenset(
         *("boot.digest", "boot.separator", "boot.look-alike", "boot.order", "boot.after-exit", "boot.locality"),
         *("platform.dma-protection", "secure-boot.sbat-level", "secure-boot.revocation-data"),
         *("ima.template-digest", "ima.list-form", "ima.changed-file", "ima.blind-spots"),
-        *("quote.extra-data", "quote.selection", "quote.pcr-digest", "quote.clock"),
+        *("quote.selection", "quote.pcr-digest", "quote.clock"),
     }
 )
 """Checks of which an appraisal says nothing while they hold."""

@@ -62,7 +62,7 @@ def test_nothing_is_known_without_events() -> None:
     nothing = extract_facts(None, (), SHA256)
 
     assert nothing.secure_boot is nothing.secure_boot_event is nothing.sbat is None
-    assert nothing.authorities == nothing.images == nothing.texts == nothing.actions == nothing.first_step == ()
+    assert nothing.authorities == nothing.images == nothing.texts == nothing.first_step == ()
     assert nothing.dbx_images == nothing.dbx_certificates == frozenset()
     assert nothing.startup_locality == 0
 
@@ -158,6 +158,7 @@ def test_the_machines_dbx_is_read_from_its_vouched_event() -> None:
 
     found = facts(setting("dbx", data))
 
+    assert found.dbx_read
     assert found.dbx_images == {image, b"\x22" * 32}
     assert found.dbx_certificates == {hashlib.sha256(certificate).digest()}
 
@@ -167,6 +168,7 @@ def test_a_dbx_that_is_not_vouched_for_or_cannot_be_read_revokes_nothing() -> No
 
     for event in (setting("dbx", data, of=b"other"), setting("dbx", data[:-1]), setting("db", data)):
         assert facts(event).dbx_images == frozenset()
+        assert not facts(event).dbx_read
 
 
 def sbat(data: bytes, *, of: bytes | None = None, name: str = "SbatLevel") -> Event:
@@ -192,7 +194,7 @@ def test_recorded_sbat_levels_are_read() -> None:
     assert facts_of(OLD_SHIM).sbat is None
 
 
-# --- images, actions, the first step
+# --- images, the first step
 
 
 def test_images_are_the_events_of_image_types_in_any_pcr() -> None:
@@ -204,13 +206,6 @@ def test_images_are_the_events_of_image_types_in_any_pcr() -> None:
     ]
 
     assert [image.data for image in facts(*events).images] == [b"a", b"b", b"c"]
-
-
-def test_actions_are_believed_where_their_digest_covers_them() -> None:
-    text = b"DMA Protection Disabled"
-    events = (measured(7, EventType.EFI_ACTION, text), measured(7, EventType.EFI_ACTION, text, of=b"other"))
-
-    assert facts(*events, measured(7, EventType.EFI_ACTION, b"\xff")).actions == ((0, text.decode()), (2, "\ufffd"))
 
 
 @pytest.mark.parametrize("locality", [0, 3, 4])

@@ -44,8 +44,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 def judged(boot: str, sets: tuple[Path, ...]) -> Ran:
     packages, own, key = sets
-    options = ("--reference", packages, "--reference", own, "--reference-key", key, "--roots", BOOTS, "--json")
-    return run("appraise", BOOTS / boot, *options)
+    options = ("--reference", packages, "--reference", own, "--reference-key", key, "--policy", "packaged")
+    return run("appraise", BOOTS / boot, *options, "--roots", BOOTS, "--json")
 
 
 @pytest.mark.parametrize("boot", JUDGED)

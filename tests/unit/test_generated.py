@@ -2,7 +2,7 @@
 
 import pytest
 
-from bartizan.app.defaults import catalogue, default_policy
+from bartizan.app.defaults import catalogue, default_policy, shipped_policy
 from bartizan.appraise.catalogue import load_policy
 from bartizan.appraise.context import index_reference
 from bartizan.appraise.generated import rule_for, source_of
@@ -135,7 +135,7 @@ SOURCE = ReferenceFile(
 
 def found(machine: Machine, *extra: ReferenceFile) -> AttestationResult:
     more = ReferenceSet(name="more", source="test", events=(), files=extra, digest="00")
-    return judged(machine, known=index_reference(reference_set(good()), more))
+    return judged(machine, known=index_reference(reference_set(good()), more), policy=shipped_policy("packaged"))
 
 
 def test_byte_code_of_a_known_source_keeps_level_4_and_is_told() -> None:
@@ -189,5 +189,6 @@ def test_the_finding_says_how_many_files_come_from_where() -> None:
     assert "0 from 0 packages, 1 by rule as generated, 109 from other sets" in why
 
 
-def test_the_shipped_rules_are_two_and_narrow() -> None:
-    assert [rule.name for rule in default_policy().generated] == ["Python byte code", "dynamic loader's cache"]
+def test_the_shipped_rules_are_two_and_narrow_and_not_in_the_default_policy() -> None:
+    assert not default_policy().generated
+    assert [rule.name for rule in shipped_policy("packaged").generated] == ["Python byte code", "dynamic loader's cache"]

@@ -7,12 +7,11 @@ from bartizan.appraise.measured import (
     Tally,
     all_known,
     covered_columns,
+    look_up,
     measured_twice,
-    strangers,
-    tally,
-    unfamiliar,
 )
 from bartizan.formats.ima import decode_ima
+from bartizan.model.ima import ImaColumns
 from bartizan.model.reference import Origin, ReferenceFile, ReferenceSet
 from tests.unit.ima_lists import binary, ng
 from tests.unit.ima_verified import LINES, aggregate, pcrs_after, verified
@@ -46,14 +45,18 @@ def index(*files: ReferenceFile) -> ReferenceIndex:
 REFERENCE = index(ReferenceFile(path=b"/known", alg="sha256", digest=ONE))
 
 
+def tally(columns: ImaColumns, reference: ReferenceIndex) -> Tally:
+    return look_up(columns, reference).tally
+
+
 def test_a_file_is_familiar_by_its_path_and_digest_together() -> None:
-    assert unfamiliar(LIST, REFERENCE) == [0, 2, 3, 4, 5, 7, 8]
-    assert unfamiliar(LIST, index()) == unfamiliar(LIST, None) == list(range(9))
+    assert look_up(LIST, REFERENCE).unfamiliar == (0, 2, 3, 4, 5, 7, 8)
+    assert look_up(LIST, index()).unfamiliar == tuple(range(9))
 
 
 def test_violations_and_starts_of_a_list_are_no_files() -> None:
-    assert [entry.index for entry in strangers(LIST, REFERENCE)] == [3, 4, 5, 7]
-    assert [entry.index for entry in strangers(LIST[3:], REFERENCE)] == [3, 4, 5, 7]
+    assert [entry.index for entry in look_up(LIST, REFERENCE).strangers] == [3, 4, 5, 7]
+    assert [entry.index for entry in look_up(LIST[3:], REFERENCE).strangers] == [3, 4, 5, 7]
 
 
 def test_a_file_measured_twice_is_paired_with_its_first_measurement() -> None:

@@ -327,7 +327,7 @@ STRENGTH = {
 def test_the_strength_of_the_signatures_hash_is_said(name: str) -> None:
     signer, (tier, why) = SIGNERS[name], STRENGTH[name]
     quote = quote_of(VALUES, signer=QUOTE.signer, extra=NONCE, hash_alg=signer.hash_alg)
-    signature, strength = verified(quote, signer=signer).findings
+    _, signature, strength = verified(quote, signer=signer).findings
 
     assert (signature.id, signature.tier) == ("quote.signature", Tier.AFFIRMING)
     assert (strength.id, strength.tier) == ("quote.strength", tier)
@@ -335,7 +335,7 @@ def test_the_strength_of_the_signatures_hash_is_said(name: str) -> None:
 
 
 def test_a_pinned_sha1_bank_has_sha1_strength() -> None:
-    (_, strength) = verified(QUOTE, challenge=replace(CHALLENGE, pinned=HashAlg.SHA1)).findings
+    *_, strength = verified(QUOTE, challenge=replace(CHALLENGE, pinned=HashAlg.SHA1)).findings
 
     assert (strength.tier, strength.at.bank) == (Tier.WARNING, "sha1")
 
@@ -353,3 +353,9 @@ def test_a_quote_that_covers_no_pcr_proves_no_values() -> None:
     refused("quote.selection", "covers no PCR", lambda: check_pcr_digest(empty, VALUES, hash_alg=HashAlg.SHA256))
     (said,) = strength(decode_signature(HERE.sign(b"").encode()), banks=[])
     assert (said.id, said.tier) == ("quote.selection", Tier.WARNING)
+
+
+def test_without_a_challenge_the_quote_may_be_an_old_one_and_that_is_said() -> None:
+    freshness, *_ = verified(QUOTE, challenge=replace(CHALLENGE, extra_data=None)).findings
+
+    assert (freshness.id, freshness.tier) == ("quote.extra-data", Tier.WARNING)

@@ -4,6 +4,7 @@ The state of a node is all its evidence of this boot and the result; both are da
 them anywhere. A change of policy, Reference Values or posture is appraised from what is kept, without asking the node.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,21 +12,18 @@ from bartizan.app.attest_node import Outcome, Rules
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.engine import appraise, fold, refused
 from bartizan.appraise.further import appraise_further
-from bartizan.appraise.measured import Tally, covered_columns, tally
+from bartizan.appraise.measured import Tally, covered_columns, look_up
 from bartizan.errors import VerifyError
 from bartizan.formats.ima import further_entries
 from bartizan.model.digest import HashAlg, PcrBanks
 from bartizan.model.evidence import Challenge, Enrolment, ReportedQuote, VerifiedEvidence, VerifiedQuote
 from bartizan.model.ima import IMA_PCR, ImaColumns
-from bartizan.model.result import AttestationResult, Finding, State, Tier
+from bartizan.model.result import Anchor, AttestationResult, Finding, State, Tier
 from bartizan.verify.again import NeedsFullLogs, as_of, verify_known_identity, verify_later_quote
 from bartizan.verify.freshness import Continuity, check_clock
 from bartizan.verify.ima_again import FurtherIma, in_one_piece, verify_further
 
 __all__ = ["Again", "NeedsFullLogs", "NodeState", "ReportedAgain", "attest_again", "begin"]
-
-
-NO_ENTRIES = ImaColumns.of(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,8 @@ def begin(
 ) -> NodeState:
     """The state after a full attestation that verification let pass; previous: the state that it replaces, if any.
 
-    What was contraindicated in the same boot stays so, whatever the new logs leave out.
+    What was contraindicated in the same boot stays so, whatever the new logs leave out; only what the node itself says
+    (posture) may become better.
 
     Raises:
         ValueError: nothing was verified, so that there is nothing to go on from. VerifyError: the quote is older than
@@ -90,11 +89,12 @@ def begin(
         reference=_in_force(rules, now),
         result=outcome.result,
     )
-    state = replace(state, counted=_counted(state, NO_ENTRIES))
+    if state.reference is not None:
+        state = replace(state, counted=_counted(evidence, state.reference))
     if previous is None:
         return state
     clock = check_clock(previous.evidence.quote.attest.clock, evidence.quote.attest.clock)
-    return state if clock is Continuity.NEW_BOOT else _sticking(state, previous, now=now)
+    return state if clock is Continuity.NEW_BOOT else _with(state, _contraindicated(previous, state, now))
 
 
 def attest_again(
@@ -159,12 +159,16 @@ def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None
         if further is None:
             return _again(after, state.result, fresh)
         if further.covered is not None and further.late is None:
-            after = replace(after, counted=_counted(state, further.covered))
-            result = appraise_further(_context(after, now), state.result, further.covered, counted=after.counted)
-            if result is not None:
-                return _again(after, result, fresh)
+            updated = _updated(state, after, further.covered, now=now)
+            if updated is not None:
+                return _again(updated, updated.result, fresh)
     after = _appraised(after, now=now, fresh=fresh)
-    after = _sticking(after, state, now=now, late=further.late if further is not None else None)
+    ima = after.evidence.ima
+    lost = ima is not None and ima.matched is None
+    if lost or _judged_alike(state, after):  # other rules judge for themselves what is kept
+        after = _with(after, _contraindicated(state, after, now))
+    if further is not None and further.late is not None:
+        after = _with(after, [further.late])
     return _again(after, after.result, fresh)
 
 
@@ -173,13 +177,21 @@ def _again(state: NodeState, result: AttestationResult, fresh: State) -> Again:
     return Again(result=result, state=replace(state, result=result))
 
 
-def _counted(state: NodeState, covered: ImaColumns) -> Tally | None:
-    """The tally of the files of `state` and of these entries."""
-    ima, reference = state.evidence.ima, state.reference
-    if ima is None or reference is None:
+def _updated(state: NodeState, after: NodeState, covered: ImaColumns, *, now: datetime) -> NodeState | None:
+    """The state after these entries, if they are known files and nothing else; None if they are not."""
+    further, counted = None, None
+    if state.reference is not None:
+        further = look_up(covered, state.reference)
+        counted = (state.counted or _counted(state.evidence, state.reference)) + further.tally
+    elif covered:
         return None
-    before = tally(covered_columns(ima), reference) if state.counted is None else state.counted
-    return before + tally(covered, reference) if covered else before
+    result = appraise_further(_context(after, now), state.result, further, counted=counted)
+    return None if result is None else replace(after, result=result, counted=counted)
+
+
+def _counted(evidence: VerifiedEvidence, reference: ReferenceIndex) -> Tally:
+    """The tally of all files measured so far."""
+    return look_up(covered_columns(evidence.ima), reference).tally
 
 
 def _standing(state: NodeState, after: NodeState) -> bool:
@@ -198,32 +210,37 @@ def _judged_alike(one: NodeState, other: NodeState) -> bool:
     return one.rules is other.rules and one.reference is other.reference
 
 
-def _sticking(state: NodeState, previous: NodeState, *, now: datetime, late: Finding | None = None) -> NodeState:
-    """The state with what was contraindicated before in this boot, as today's rules see it."""
-    if not _judged_alike(previous, state):
-        judged = replace(previous, rules=state.rules, reference=state.reference)
-        previous = _appraised(judged, now=now, fresh=state.result.state)
-    found = [late] if late is not None else []
-    found += [finding for finding in previous.result.findings if finding.tier is Tier.CONTRAINDICATED]
-    lost = tuple(finding for finding in found if finding not in state.result.findings)
-    return replace(state, stuck=(*state.stuck, *lost), result=_with(state.result, lost, state.rules)) if lost else state
-
-
 def _appraised(state: NodeState, *, now: datetime, fresh: State) -> NodeState:
     """The state with all its evidence appraised."""
     if state.evidence.ima is not None:
         state = replace(state, evidence=replace(state.evidence, ima=in_one_piece(state.evidence.ima)))
     result = appraise(_context(state, now), state.rules.levels, state=fresh)
-    return replace(state, result=_with(result, state.stuck, state.rules), counted=None)
+    return _with(replace(state, result=result, counted=None), state.stuck)
 
 
-def _with(result: AttestationResult, stuck: tuple[Finding, ...], rules: Rules) -> AttestationResult:
-    """The result with these findings too."""
-    if not stuck:
-        return result
-    return fold(
-        (*result.findings, *stuck), rules.levels, state=result.state, policy=result.policy, reference=result.reference
+def _contraindicated(previous: NodeState, state: NodeState, now: datetime) -> list[Finding]:
+    """What PCRs or certificates showed before in this boot and is contraindicated, as today's rules see it."""
+    if not _judged_alike(previous, state):
+        judged = replace(previous, rules=state.rules, reference=state.reference)
+        previous = _appraised(judged, now=now, fresh=state.result.state)
+    bad = (finding for finding in previous.result.findings if finding.tier is Tier.CONTRAINDICATED)
+    return [finding for finding in bad if finding.anchor is not Anchor.AGENT]
+
+
+def _with(state: NodeState, findings: Sequence[Finding]) -> NodeState:
+    """The state with these findings too, where its result does not have them already; they stay for the boot."""
+    result = state.result
+    new = [finding for finding in findings if finding not in result.findings]
+    if not new:
+        return state
+    result = fold(
+        (*result.findings, *new),
+        state.rules.levels,
+        state=result.state,
+        policy=result.policy,
+        reference=result.reference,
     )
+    return replace(state, result=result, stuck=tuple(dict.fromkeys((*state.stuck, *new))))
 
 
 def _context(state: NodeState, now: datetime) -> Context:

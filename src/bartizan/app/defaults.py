@@ -21,8 +21,17 @@ def levels() -> tuple[Level, ...]:
     return load_levels(text, catalogue(), source="levels.toml")
 
 
+SHIPPED_POLICIES = ("default", "packaged")
+"""Policies that can be named instead of a file."""
+
+
 @cache
+def shipped_policy(name: str) -> Policy:
+    """One of the policies that ship with the package."""
+    text = files("bartizan.data").joinpath("policies", f"{name}.toml").read_text("utf-8")
+    return load_policy(text, catalogue(), source=f"{name}.toml")
+
+
 def default_policy() -> Policy:
     """The policy in force when none is given."""
-    text = files("bartizan.data").joinpath("policies", "default.toml").read_text("utf-8")
-    return load_policy(text, catalogue(), source="default.toml")
+    return shipped_policy("default")

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bartizan.app.attest_node import Outcome, Rules, attest_node
-from bartizan.app.defaults import catalogue, default_policy, levels
+from bartizan.app.defaults import SHIPPED_POLICIES, catalogue, default_policy, levels, shipped_policy
 from bartizan.app.evidence_folder import read_file, read_recording
 from bartizan.app.reference_folder import read_reference
 from bartizan.app.roots import built_in_roots, load_roots
@@ -35,13 +35,15 @@ class Sources:
 
 
 def read_policy(path: Path | None) -> Policy:
-    """The policy in a file, or the default one.
+    """The policy in a file, one that ships with Bartizan by its name, or the default one.
 
     Raises:
         PolicyError: it is not a policy. ConfigError: the file cannot be read.
     """
     if path is None:
         return default_policy()
+    if str(path) in SHIPPED_POLICIES and not path.exists():
+        return shipped_policy(str(path))
     raw = read_file(path, limit=MAX_POLICY)
     try:
         text = raw.decode("utf-8")

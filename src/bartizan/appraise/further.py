@@ -9,29 +9,29 @@ from dataclasses import replace
 
 from bartizan.appraise.checks.ima import coverage, list_present, shown
 from bartizan.appraise.context import Context
-from bartizan.appraise.measured import Tally, all_known, unfamiliar
+from bartizan.appraise.measured import LookedUp, Tally, all_known
 from bartizan.model.evidence import VerifiedIma
-from bartizan.model.ima import ImaColumns
 from bartizan.model.result import AttestationResult, Finding, Tier
 
 KNOWN_FILES, REPLAYS, PENDING = "ima.known-files", "ima.replays", "ima.pending"
 
 
 def appraise_further(
-    context: Context, result: AttestationResult, covered: ImaColumns, *, counted: Tally | None
+    context: Context, result: AttestationResult, further: LookedUp | None, *, counted: Tally | None
 ) -> AttestationResult | None:
-    """The result after these entries, which the quote in `context` covers and the one behind `result` did not.
+    """The result after further entries, which the quote in `context` covers and the one behind `result` did not.
 
-    counted: the tally of all files of the list, these entries included; None without Reference Values.
+    further: these entries looked up, None if there are none; counted: the tally of all files of the list, these too,
+    None without Reference Values.
     """
     ima = context.evidence.ima
-    if ima is None or ima.matched is None or unfamiliar(covered, context.reference):
+    if ima is None or ima.matched is None or (further is not None and further.unfamiliar):
         return None
     by_check: dict[str, list[Finding]] = {}
     for finding in result.findings:
         by_check.setdefault(finding.id, []).append(finding)
     named = {finding.at.path for finding in by_check.get("ima.violations", ())} - {None}
-    if named and not named.isdisjoint(map(shown, covered.paths)):
+    if named and further is not None and not named.isdisjoint(map(shown, further.columns.paths)):
         return None  # what is measured after a violation may tell its kind
     said = dict(_counted(context, ima))
     known = by_check.get(KNOWN_FILES, [])

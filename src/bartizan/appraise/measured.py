@@ -11,26 +11,9 @@ from bartizan.verify.ima_start import starts_in, starts_list
 NOTHING: frozenset[tuple[str, bytes]] = frozenset()
 
 
-def covered_columns(ima: VerifiedIma) -> ImaColumns:
-    """The entries that the quote covers."""
-    columns = ima.list.columns
-    return columns[: ima.matched or 0] if len(columns) != ima.matched else columns
-
-
-def unfamiliar(columns: ImaColumns, reference: ReferenceIndex | None) -> list[int]:
-    """The places of entries whose path is not known under their digest; all of them without Reference Values."""
-    if reference is None:
-        return list(range(len(columns)))
-    get = reference.paths.get
-    values = zip(columns.digest_algs, columns.digests, strict=True)
-    measured = enumerate(zip(columns.paths, values, strict=True))
-    return [place for place, (path, value) in measured if value not in get(path, NOTHING)]
-
-
-def strangers(columns: ImaColumns, reference: ReferenceIndex | None) -> list[ImaEntry]:
-    """The files that are not known by path and digest, in order."""
-    entries = (columns[place] for place in unfamiliar(columns, reference))
-    return [entry for entry in entries if not entry.is_violation and not starts_list(entry)]
+def covered_columns(ima: VerifiedIma | None) -> ImaColumns:
+    """The entries that the quote covers; none without a list."""
+    return ImaColumns.of(()) if ima is None else ima.list.columns[: ima.matched or 0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +33,37 @@ class Tally:
         )
 
 
-def tally(columns: ImaColumns, reference: ReferenceIndex) -> Tally:
-    """The tally of these entries."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What Reference Values say of some entries: the places that they do not know by path and digest, and the tally."""
+
+    columns: ImaColumns
+    unfamiliar: tuple[int, ...]
+    tally: Tally
+
+    @property
+    def strangers(self) -> list[ImaEntry]:
+        """The files among those places, in order; violations and starts of a list are no files."""
+        entries = (self.columns[place] for place in self.unfamiliar)
+        return [entry for entry in entries if not entry.is_violation and not starts_list(entry)]
+
+
+def look_up(columns: ImaColumns, reference: ReferenceIndex) -> LookedUp:
+    """Look all these entries up at once."""
+    values = zip(columns.digest_algs, columns.digests, strict=True)
+    get = reference.paths.get
+    measured = enumerate(zip(columns.paths, values, strict=True))
+    unfamiliar = tuple(place for place, (path, value) in measured if value not in get(path, NOTHING))
     origins = map(reference.digests.get, zip(columns.digest_algs, columns.digests, strict=True))
     packaged = [origin for origin in origins if origin is not None]
     distinct = {id(origin): origin for origin in packaged}.values()
-    return Tally(
-        files=len(columns) - len({*starts_in(columns), *(columns.first + place for place in columns.violations)}),
+    no_files = {*starts_in(columns), *(columns.first + place for place in columns.violations)}
+    counted = Tally(
+        files=len(columns) - len(no_files),
         packaged=len(packaged),
         packages=frozenset((origin.package, origin.version, origin.architecture) for origin in distinct),
     )
+    return LookedUp(columns=columns, unfamiliar=unfamiliar, tally=counted)
 
 
 def all_known(counted: Tally, *, generated: int) -> str:

@@ -12,11 +12,11 @@ from bartizan.formats.reader import Reader
 from bartizan.model.cbor import Array, Key, Map, Simple, Tagged
 
 MAX_CBOR = 64 * 1024 * 1024
-"""Bytes of one input; a CoRIM of 100,000 files has about 12 MiB."""
+"""Bytes of one input; a CoRIM of 100,000 files has about 7 MB."""
 MAX_DEPTH = 32
 """Containers and tags within one another; a CoSWID's directories nest twice per level."""
 MAX_ITEMS = 4_000_000
-"""Items of one input; 100,000 files in a CoSWID are about a million."""
+"""Items of one input; 100,000 files in a CoSWID are 900,000."""
 
 UINT, NEGATIVE, OCTETS, TEXT, ARRAY, MAP, TAG, OTHER = range(8)
 INDEFINITE = 31

@@ -56,12 +56,12 @@ def extract_facts(
         secure_boot=secure_boot[1] if secure_boot else None,
         secure_boot_event=secure_boot[0] if secure_boot else None,
         authorities=tuple(_authorities(policy, bank)),
-        dbx_images=image_digests(revoked),
-        dbx_certificates=frozenset(hashlib.sha256(entry.data).digest() for entry in certificates(revoked)),
+        dbx_read=revoked is not None,
+        dbx_images=image_digests(revoked or ()),
+        dbx_certificates=frozenset(hashlib.sha256(entry.data).digest() for entry in certificates(revoked or ())),
         sbat=_sbat(policy, bank),
         images=tuple(event for event in proved if event.reported_type in IMAGE_TYPES),
         texts=(*_texts(proved, bank), *_guessed(proved, bank, untrusted_command_line)),
-        actions=tuple(_actions(proved, bank)),
         startup_locality=startup_locality(log) if log is not None else 0,
         first_step=tuple(_first_step(proved)),
     )
@@ -100,13 +100,13 @@ def _secure_boot(events: Iterable[Event], bank: HashAlg) -> tuple[int, bool] | N
     return found[0].index, found[1].data == b"\1"
 
 
-def _dbx(events: Iterable[Event], bank: HashAlg) -> tuple[SignatureList, ...]:
-    """The machine's own list of what must not run; empty where no verified event holds a readable one."""
+def _dbx(events: Iterable[Event], bank: HashAlg) -> tuple[SignatureList, ...] | None:
+    """The machine's own list of what must not run; None where no verified event holds a readable one."""
     found = _configured(events, bank, name="dbx")
     try:
-        return decode_signature_lists(found[1].data) if found else ()
+        return decode_signature_lists(found[1].data) if found else None
     except DecodeError:
-        return ()
+        return None
 
 
 def _authorities(events: Iterable[Event], bank: HashAlg) -> Iterator[Authority]:
@@ -183,12 +183,6 @@ def _guessed(events: Iterable[Event], bank: HashAlg, guess: str | None) -> Itera
     for event in events:
         if event.digests.get(bank) in digests.get(event.pcr, ()):
             yield MeasuredText(event=event.index, pcr=event.pcr, kind="kernel_cmdline", text=guess)
-
-
-def _actions(events: Iterable[Event], bank: HashAlg) -> Iterator[tuple[int, str]]:
-    for event in events:
-        if event.reported_type == EventType.EFI_ACTION and _vouched(event, bank):
-            yield event.index, event.data.decode("ascii", "replace")
 
 
 def _first_step(events: Iterable[Event]) -> Iterator[str]:

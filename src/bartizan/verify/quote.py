@@ -39,12 +39,20 @@ def verify_quote(
     check_selection(body, challenge)  # (4)
     pcrs = check_pcr_digest(body, untrusted_pcrs, hash_alg=reported.signature.hash_alg)  # (5)
     findings = (
+        _freshness(challenge),
         outcome(
             "quote.signature", Tier.AFFIRMING, "the quote is signed by the attestation key, over these exact bytes"
         ),
         *strength(reported.signature, banks=[challenge.pinned]),
     )
     return VerifiedQuote(attest=attest, pcrs=pcrs, pinned=challenge.pinned, findings=findings)
+
+
+def _freshness(challenge: Challenge) -> Finding:
+    if challenge.extra_data is None:
+        why = "no challenge is known: nothing shows that this quote is not an old one"
+        return outcome("quote.extra-data", Tier.WARNING, why)
+    return outcome("quote.extra-data", Tier.AFFIRMING, "the quote answers this challenge")
 
 
 def quoted(attest: Attest) -> QuoteInfo:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from bartizan.appraise.checks.sets import out_of_force
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.generated import rule_for
-from bartizan.appraise.measured import all_known, covered_columns, measured_twice, strangers, tally
+from bartizan.appraise.measured import all_known, covered_columns, look_up, measured_twice
 from bartizan.formats.inert import inert
 from bartizan.model.ima import ImaEntry
 from bartizan.model.policy import GeneratedRule
@@ -17,7 +17,8 @@ from bartizan.verify.ima import violation_kinds
 MEASURING_POLICIES = frozenset({"tcb"})
 """Values of ima_policy= that measure every executed and mapped file and what root reads (kernel, ima_policy.c)."""
 BLIND_SPOTS = (
-    "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs"
+    "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs;"
+    " and where the kernel takes unsigned IMA rules, root can replace this policy without a trace in the list"
 )
 RULE_NOTE = "no digest of it is known, it is recognised by the rule"
 POLICY_PARAMETER = "ima_policy="
@@ -101,9 +102,9 @@ def known_files(context: Context) -> Iterator[Finding]:
         why = f"no Reference Values were given: {ima.matched} entries are not compared with anything"
         yield context.say("ima.known-files", Tier.NONE, why, Pointer(pcr=10))
         return
-    columns = covered_columns(ima)
+    looked_up = look_up(covered_columns(ima), reference)
     unknown = generated = 0
-    for entry in strangers(columns, reference):
+    for entry in looked_up.strangers:
         measured = (entry.digest_alg, entry.digest)
         known = reference.paths.get(entry.path, frozenset())
         if any(alg == entry.digest_alg for alg, _ in known):
@@ -119,7 +120,7 @@ def known_files(context: Context) -> Iterator[Finding]:
             unknown += 1
             yield _unknown(context, reference, entry)
     if not unknown:
-        why = all_known(tally(columns, reference), generated=generated)
+        why = all_known(looked_up.tally, generated=generated)
         yield context.say("ima.known-files", Tier.AFFIRMING, why, Pointer(pcr=10))
 
 
@@ -166,10 +167,7 @@ def _module_note(entry: ImaEntry) -> str:
 
 def changed_files(context: Context) -> Iterator[Finding]:
     """ima.changed-file: a path measured again under a digest that is not known, said at both entries."""
-    ima = context.evidence.ima
-    if ima is None:
-        return
-    for earlier, entry in measured_twice(covered_columns(ima), context.reference):
+    for earlier, entry in measured_twice(covered_columns(context.evidence.ima), context.reference):
         if _rule(context, entry):
             continue
         path = shown(entry.path)

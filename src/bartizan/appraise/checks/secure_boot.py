@@ -107,6 +107,9 @@ def revoked(context: Context) -> Iterator[Finding]:
         why = "revocation lists name SHA-256 digests and none is vouched for: revoked images cannot be recognised"
         yield context.say("secure-boot.revocation-data", Tier.WARNING, why, Pointer(pcr=IMAGE_PCR))
         return
+    if facts.secure_boot is not None and not facts.dbx_read:
+        why = "the machine's own dbx cannot be read from a verified event: only the policy's lists were applied"
+        yield context.say("secure-boot.revocation-data", Tier.WARNING, why, Pointer(pcr=POLICY_PCR))
     why = f"none of {len(facts.images)} executed images is on {len(lists)} revoked digests"
     yield context.say("secure-boot.revoked", Tier.AFFIRMING, why, Pointer(pcr=IMAGE_PCR))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import List
 
-from bartizan.collect.posture.host import Host
+from bartizan.collect.posture.host import Host, Reading
 
 DRIVERS = "/sys/bus/pci/drivers"
 USER_SPACE = ("igb_uio", "uio_pci_generic", "vfio-pci")
@@ -18,7 +18,7 @@ PATH_COLUMN = 7
 
 
 def read(host: Host) -> None:
-    """Keep which devices the drivers hold, and the modes of folders and sockets."""
+    """Keep which devices the drivers hold, and the modes of folders and sockets; of other sockets nothing is kept."""
     host.names("/sys/bus/pci")
     bound = host.names(DRIVERS).names or ()
     for driver in USER_SPACE:
@@ -26,7 +26,10 @@ def read(host: Host) -> None:
             host.names(f"{DRIVERS}/{driver}")
     for name in host.names(RUNTIME).names or ():
         host.node(f"{RUNTIME}/{name}")
-    for path in _vhost_sockets(host.glance(SOCKETS).value or "")[:MAX_SOCKETS]:
+    table = host.glance(SOCKETS)
+    paths = _vhost_sockets(table.value or "")[:MAX_SOCKETS]
+    host.files[SOCKETS] = table if table.value is None else Reading(SOCKETS, "".join(f"{path}\n" for path in paths))
+    for path in paths:
         host.node(path)
 
 

@@ -1,0 +1,139 @@
+"""Processor: vulnerabilities, mitigations and what switches them off, SMT, nested virtualization."""
+
+import re
+
+from bartizan.appraise.posture.facts import Facts, Outcome, broken, holds, inapplicable, unknown
+from bartizan.appraise.posture.libvirt import setting
+
+FOLDER = "/sys/devices/system/cpu/vulnerabilities"
+OLD_MICROCODE = "old_microcode"
+"""Has a rule of its own."""
+OPEN = re.compile(r"Vulnerable|Processor vulnerable|.*\b(?:KVM|VMX): [Vv]ulnerable")
+"""Linux Documentation/ABI/testing/sysfs-devices-system-cpu; l1tf and itlb_multihit tell of guests in a part of their own."""
+VECTORS = {
+    "no_user_kernel": "programs against the kernel",
+    "no_user_user": "programs against each other",
+    "no_guest_host": "guests against the host",
+    "no_guest_guest": "guests against each other",
+    "no_cross_thread": "threads of one core against each other",
+}
+"""Attack vectors by the option that leaves them open; Linux Documentation/admin-guide/hw-vuln/attack_vector_controls.rst."""
+CONTROLS_SINCE = (6, 17)
+"""The first kernel release with attack-vector controls."""
+ISOLATING = frozenset({"full", "emulator"})
+"""Values of libvirt's sched_core that keep foreign threads off a virtual machine's cores."""
+PRESENT = frozenset({"nopti", "nospectre_v1", "nospectre_v2", "nospec_store_bypass_disable", "no_entry_flush"})
+SWITCHES = {
+    "kvm.nx_huge_pages": "off",
+    "kvm_intel.vmentry_l1d_flush": "never",
+} | dict.fromkeys(
+    (
+        "gather_data_sampling",
+        "indirect_target_selection",
+        "kpti",
+        "l1tf",
+        "mds",
+        "mmio_stale_data",
+        "pti",
+        "reg_file_data_sampling",
+        "retbleed",
+        "spec_rstack_overflow",
+        "spec_store_bypass_disable",
+        "spectre_bhi",
+        "spectre_v2",
+        "spectre_v2_user",
+        "srbds",
+        "tsa",
+        "tsx_async_abort",
+        "vmscape",
+    ),
+    "off",
+)
+"""Parameters that switch one mitigation off, with the value that does it."""
+
+
+def vulnerabilities(facts: Facts) -> Outcome:
+    """No vulnerability that the kernel knows is open."""
+    states = {name: facts.text(f"{FOLDER}/{name}") for name in facts.names(FOLDER) if name != OLD_MICROCODE}
+    if not states:
+        return unknown("the kernel lists no vulnerabilities, not even those that the processor does not have")
+    open_ones = [f"{name} ({state})" for name, state in states.items() if OPEN.match(state)]
+    if open_ones:
+        return broken(f"{len(open_ones)} of {len(states)} known vulnerabilities are open: {'; '.join(open_ones)}")
+    unsure = [name for name, state in states.items() if state.startswith("Unknown")]
+    if unsure:
+        return unknown(f"the kernel cannot tell about {', '.join(unsure)}; below a hypervisor only its host can")
+    return holds(f"all {len(states)} known vulnerabilities are absent or mitigated")
+
+
+def mitigations(facts: Facts) -> Outcome:
+    """The command line leaves no class of attacks open; `mitigations=off` is only one way to do so."""
+    values = facts.cmdline().get("mitigations", ())
+    said = " ".join(f"mitigations={value}" for value in values) or "mitigations= is not given, which means auto"
+    if any(value.startswith("off") for value in values):
+        return broken(f"{said}: no processor vulnerability is mitigated")
+    tokens = {token for value in values for token in value.split(",")}
+    left = [words for token, words in VECTORS.items() if token in tokens and token not in facts.terms.accepts]
+    if left:
+        release = facts.maybe("/proc/sys/kernel/osrelease") or ""
+        doubt = "" if _knows_controls(release) else f", if this kernel ({release}) knows attack-vector controls"
+        return broken(f"{said} leaves open: {', '.join(left)}, although it is not mitigations=off{doubt}")
+    return holds(f"the command line leaves no class of attacks open ({said})")
+
+
+def _knows_controls(release: str) -> bool:
+    version = re.match(r"(\d{1,4})\.(\d{1,4})", release)
+    return version is not None and (int(version[1]), int(version[2])) >= CONTROLS_SINCE
+
+
+def switches(facts: Facts) -> Outcome:
+    """No parameter switches a single mitigation off."""
+    given = facts.cmdline()
+    off = [name for name in sorted(PRESENT) if name in given]
+    off += [f"{name}={value}" for name, value in sorted(SWITCHES.items()) if value in given.get(name, ())]
+    if off:
+        return broken(f"the command line switches mitigations off: {', '.join(off)}")
+    return holds("the command line switches no single mitigation off")
+
+
+def threads(facts: Facts) -> Outcome:
+    """No two tenants share a core: SMT is off, or libvirt schedules by cores."""
+    if facts.text("/sys/devices/system/cpu/smt/active") == "0":
+        return holds(f"SMT is not active ({facts.maybe('/sys/devices/system/cpu/smt/control') or 'no control'})")
+    scheduled = setting(facts, "sched_core", default="none")
+    if scheduled in ISOLATING:
+        return holds(f"SMT is on, and libvirt keeps each virtual machine on cores of its own (sched_core={scheduled})")
+    return broken("SMT is on, and nothing keeps two tenants off one core")
+
+
+def nested(facts: Facts) -> Outcome:
+    """Guests are not offered virtualization of their own."""
+    for module in ("kvm_intel", "kvm_amd"):
+        value = facts.maybe(f"/sys/module/{module}/parameters/nested")
+        if value in {"Y", "1"}:
+            return broken(f"{module} offers nested virtualization to guests")
+        if value is not None:
+            return holds(f"{module} offers no nested virtualization")
+    return inapplicable("neither kvm_intel nor kvm_amd is loaded")
+
+
+def huge_page_exec(facts: Facts) -> Outcome:
+    """Guests cannot stop the host through executable huge pages, where the processor has that fault."""
+    value = facts.maybe("/sys/module/kvm/parameters/nx_huge_pages")
+    if value is None:
+        return inapplicable("KVM is not loaded")
+    if facts.maybe(f"{FOLDER}/itlb_multihit") == "Not affected":
+        return holds("the processor does not have the fault (itlb_multihit: Not affected)")
+    if value in {"Y", "force", "auto"}:
+        return holds(f"kvm.nx_huge_pages is {value}")
+    return broken(f"kvm.nx_huge_pages is {value}, and the processor may have the fault that it works around")
+
+
+EVALUATORS = {
+    "CPU-001": vulnerabilities,
+    "CPU-002": mitigations,
+    "CPU-003": switches,
+    "CPU-004": threads,
+    "CPU-005": nested,
+    "CPU-006": huge_page_exec,
+}
