@@ -1,6 +1,6 @@
 """What the commands share: tier marks, tables, pointers, JSON, and errors as people and programs read them.
 
-Text from evidence is printed through rich's Text, never as markup, after `formats.inert` has made it harmless.
+Text from evidence is printed through rich's Text, never as markup; the console itself makes every character harmless.
 """
 
 import json
@@ -10,7 +10,8 @@ from functools import wraps
 from typing import Any, NoReturn, ParamSpec
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -28,11 +29,27 @@ MARKS: Mapping[Tier, tuple[str, str]] = {
 }
 MAX_ERROR = 2000
 """Characters of an error that people are shown."""
+MAX_SEGMENT = 1_000_000
+"""Characters of one line; nothing is cut here, tables and sentences have bounds of their own."""
 MIN_WIDTH = 100
 """Columns when standard output is no terminal, so that piped tables do not break into slivers."""
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else MIN_WIDTH)
-errors = Console(stderr=True, highlight=False)
+
+class InertConsole(Console):
+    """A console that steers no terminal: whatever it prints, control and direction characters come out as escapes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of a renderable, each line of their text inert; rich's own control codes pass."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                lines = (inert(line, limit=MAX_SEGMENT) for line in segment.text.split("\n"))
+                yield Segment("\n".join(lines), segment.style)
+
+
+console = InertConsole(highlight=False, width=None if sys.stdout.isatty() else MIN_WIDTH)
+errors = InertConsole(stderr=True, highlight=False)
 
 Parameters = ParamSpec("Parameters")
 
