@@ -25,6 +25,8 @@ WORK: dict[str, tuple[Step, ...]] = {
     "quote-p256": (QUOTE,),
     "boot-log": (("boot-log", "boot.bin"),),
     "appraise-full": (QUOTE, ("boot-log", "bios_at_quote.bin"), ("ima-binary", "ima_at_quote.bin")),
+    "appraise-again": (QUOTE,),
+    "appraise-again-20": (QUOTE, ("ima-binary", "new_entries")),
     **{f"ima-{form}-{size}": ((f"ima-{form}", form),) for form in ("binary", "ascii") for size in SIZES},
 }
 """For each part the works whose sum is its floor."""

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.again import NEW, write_again
 from bench.floor import WORK, build, measure_floor
 from bench.keylime import NAMES as KEYLIME_NAMES
 from bench.lists import SIZES, write_lists
@@ -27,7 +28,7 @@ BOOT_LOG = ROOT / "tests/vectors/boot_logs/google_go-eventlog/testdata__eventlog
 BOOTS = ROOT / "tests/vectors/boots"
 RECORDED = "appraise-full"
 KEYLIME = "BARTIZAN_KEYLIME_PYTHON"
-ROW = "{:<16} {:>12} {:>14} {:>10} {:>8} {:>12} {:>9} {:>10}"
+ROW = "{:<18} {:>12} {:>14} {:>10} {:>8} {:>12} {:>9} {:>10}"
 HOW_TO_ADD_KEYLIME = f"""
 Keylime was not measured. To have it in the same run (Debian 12; it is never installed into Bartizan's environment):
   apt-get install python3-gpg libefivar1 tpm2-tools
@@ -46,6 +47,8 @@ def write_inputs(inputs: Path) -> None:
     """All inputs of a run."""
     write_quotes(inputs)
     write_lists(inputs)
+    for name, new in NEW.items():
+        write_again(inputs / name, new)
     (inputs / "boot-log").mkdir()
     shutil.copy(BOOT_LOG, inputs / "boot-log" / "boot.bin")
     shutil.copytree(BOOTS / "good", inputs / RECORDED)
@@ -82,7 +85,7 @@ def row(name: str, inputs: Path, program: Path, keylime: str | None) -> dict[str
         results["keylime"] = theirs["result"]
         found["keylime_seconds"] = statistics.median(theirs["seconds"])
         found["keylime_times_ours"] = found["keylime_seconds"] / median
-    if name == RECORDED:
+    if name.startswith("appraise"):
         found["verdict"] = results.pop("bartizan")  # the floor judges nothing: there is nothing to compare
     if len(set(results.values())) != 1:
         raise SystemExit(f"{name}: the contenders disagree: {results}")

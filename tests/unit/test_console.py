@@ -22,7 +22,7 @@ def test_control_and_direction_characters_come_out_as_escapes(renderable: str | 
     shown = stream.getvalue()
 
     assert shown.rstrip("\n").replace("\n", "").isprintable()
-    assert "\\x1b[31mb" in shown
+    assert "\\x1b[31m" in shown
     assert "\u202e" not in shown
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from bartizan.app.attest_node import Outcome, Rules
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.engine import appraise, fold, refused
-from bartizan.appraise.further import appraise_further
+from bartizan.appraise.further import appraise_further, says_all_known
 from bartizan.appraise.measured import Tally, covered_columns, look_up
 from bartizan.errors import VerifyError
 from bartizan.formats.ima import further_entries
@@ -179,10 +179,11 @@ def _again(state: NodeState, result: AttestationResult, fresh: State) -> Again:
 
 def _updated(state: NodeState, after: NodeState, covered: ImaColumns, *, now: datetime) -> NodeState | None:
     """The state after these entries, if they are known files and nothing else; None if they are not."""
-    further, counted = None, None
-    if state.reference is not None:
-        further = look_up(covered, state.reference)
-        counted = (state.counted or _counted(state.evidence, state.reference)) + further.tally
+    further, counted, reference = None, None, state.reference
+    if reference is not None:
+        further = look_up(covered, reference)
+        if says_all_known(state.result):
+            counted = (state.counted or _counted(state.evidence, reference)) + further.tally
     elif covered:
         return None
     result = appraise_further(_context(after, now), state.result, further, counted=counted)

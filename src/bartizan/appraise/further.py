@@ -22,7 +22,7 @@ def appraise_further(
     """The result after further entries, which the quote in `context` covers and the one behind `result` did not.
 
     further: these entries looked up, None if there are none; counted: the tally of all files of the list, these too,
-    None without Reference Values.
+    where the result says that all are known.
     """
     ima = context.evidence.ima
     if ima is None or ima.matched is None or (further is not None and further.unfamiliar):
@@ -34,13 +34,17 @@ def appraise_further(
     if named and further is not None and not named.isdisjoint(map(shown, further.columns.paths)):
         return None  # what is measured after a violation may tell its kind
     said = dict(_counted(context, ima))
-    known = by_check.get(KNOWN_FILES, [])
-    if counted is not None and any(finding.tier is Tier.AFFIRMING for finding in known):
+    if counted is not None:
         why = all_known(counted, generated=len(by_check.get("ima.generated-files", ())))
-        said[KNOWN_FILES] = [replace(known[0], why=why)]
+        said[KNOWN_FILES] = [replace(finding, why=why) for finding in by_check.get(KNOWN_FILES, ())]
     if any(len(by_check.get(check, ())) != 1 for check in said):
         return None
     return replace(result, findings=tuple(_replaced(result.findings, said)))
+
+
+def says_all_known(result: AttestationResult) -> bool:
+    """The result counts the files, since all of them are known."""
+    return any(finding.id == KNOWN_FILES and finding.tier is Tier.AFFIRMING for finding in result.findings)
 
 
 def _counted(context: Context, ima: VerifiedIma) -> Iterator[tuple[str, list[Finding]]]:

@@ -52,5 +52,9 @@ ReferenceKeys = Annotated[
 ]
 PolicyFile = Annotated[
     Path | None,
-    typer.Option("--policy", help="An appraisal policy (TOML), or one that ships with Bartizan: default, packaged.", metavar="FILE"),
+    typer.Option(
+        "--policy",
+        help="An appraisal policy (TOML), or one that ships with Bartizan: default, packaged.",
+        metavar="FILE",
+    ),
 ]
