@@ -29,6 +29,7 @@ from bartizan.verify.replay import replay
 from bench.again import NEW, appraise_again
 from bench.lists import BOOT_PCRS, SIZES
 from bench.measure import measure
+from bench.node import NODE
 
 BANK = HashAlg.SHA256
 Work = Callable[[], str]
@@ -94,7 +95,7 @@ def appraisal(folder: Path) -> Work:
         reference=index_reference(propose_from(folder)),
     )
     enrolment = Enrolment(anchors=load_roots(folder / "roots"))
-    now = datetime(2026, 1, 1, tzinfo=UTC)
+    now = datetime(2027, 1, 1, tzinfo=UTC)
 
     def work() -> str:
         recording = read_recording(folder)
@@ -120,6 +121,7 @@ PARTS: dict[str, Callable[[Path], Work]] = {
     **{name: partial(further_appraisal, new=new) for name, new in NEW.items()},
     **{f"ima-binary-{size}": partial(ima_list, form="binary") for size in SIZES},
     **{f"ima-ascii-{size}": partial(ima_list, form="ascii") for size in SIZES},
+    **NODE,
 }
 
 

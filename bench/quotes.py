@@ -75,8 +75,8 @@ def public_area(key: PrivateKey) -> PublicArea:
     )
 
 
-def attest(pcrs: tuple[bytes, ...]) -> bytes:
-    """A quote over these values."""
+def attest(pcrs: tuple[bytes, ...], signer: bytes = b"\x00\x0b" + bytes(32)) -> bytes:
+    """A quote over these values; signer: the qualified name that it states."""
     selection = PcrSelection(alg=HashAlg.SHA256, pcrs=tuple(range(PCR_COUNT)))
     body = QuoteInfo(selections=(selection,), pcr_digest=HashAlg.SHA256.digest(b"".join(pcrs)))
     return encode_attest(
@@ -84,7 +84,7 @@ def attest(pcrs: tuple[bytes, ...]) -> bytes:
             raw=b"",
             magic=TPM_GENERATED,
             type=Structure.ATTEST_QUOTE,
-            qualified_signer=b"\x00\x0b" + bytes(32),
+            qualified_signer=signer,
             extra_data=NONCE,
             clock=ClockInfo(clock=3_600_000, reset_count=7, restart_count=0, safe=True),
             firmware_version=1,

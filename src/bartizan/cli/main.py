@@ -18,6 +18,7 @@ from bartizan.cli.commands import (
     result,
 )
 from bartizan.cli.commands.demo import demo
+from bartizan.cli.commands.posture import posture
 
 app = typer.Typer(
     name="bartizan",
@@ -51,6 +52,7 @@ app.command(short_help="The same in sentences: what broke, and what to do.")(app
 app.command(short_help="Decode, replay and check a boot log.")(evidence.log)
 app.command(short_help="Decode, replay and check an IMA list.")(evidence.ima)
 app.command(short_help="Verify one TPM quote.")(evidence.quote)
+app.command(short_help="How well this machine fences its guests, with fixes.")(posture)
 reference.app.command(short_help="Show a set, with where each value comes from.")(reference_sets.show)
 reference.app.command(short_help="Foretell what the next boot will measure.")(reference_predict.predict)
 reference.app.command(short_help="Say from when until when a set counts.")(reference_predict.limit)

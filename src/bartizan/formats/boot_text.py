@@ -41,14 +41,22 @@ def decode_boot_text(raw: bytes) -> BootText:
     """
     if len(raw) > MAX_TEXT:
         raise DecodeError("EV_IPL", 0, f"{len(raw)} bytes are over the limit of {MAX_TEXT}")
-    for prefix, kind in PREFIXES:
-        if raw.startswith(prefix):
-            payload = raw[len(prefix) :].removesuffix(b"\0")
-            return BootText(kind=kind, text=payload.decode("utf-8", "surrogateescape"), payload=payload)
+    command = decode_command(raw)
+    if command is not None:
+        kind, payload = command
+        return BootText(kind=kind, text=payload.decode("utf-8", "surrogateescape"), payload=payload)
     name = raw.partition(b"\0")[0]
     if len(raw) <= len(name) + 2 and name.decode("ascii", "replace") in SHIM_NAMES:
         return BootText(kind=BootTextKind.SHIM_VARIABLE, text=name.decode(), payload=name)
     return _plain(raw)
+
+
+def decode_command(raw: bytes) -> tuple[BootTextKind, bytes] | None:
+    """What GRUB says it did and its text without prefix and terminator; None where it has none of the prefixes."""
+    for prefix, kind in PREFIXES:
+        if raw.startswith(prefix):
+            return kind, raw[len(prefix) :].removesuffix(b"\0")
+    return None
 
 
 def _plain(raw: bytes) -> BootText:

@@ -207,14 +207,15 @@ def _layouts(sizes: dict[int, int]) -> _Layouts:
 
 def _agile_event(reader: LittleReader, index: int, layouts: _Layouts) -> Event:
     """One event; nearly all have every bank in the header's order, so that their head is read at once."""
-    offset = reader.offset
+    offset, algorithms = reader.offset, layouts.algorithms
     if reader.remaining >= layouts.whole.size:
-        pcr, kind, count, *fields, size = reader.glance(layouts.whole)
-        if count == len(layouts.algorithms) and tuple(fields[::2]) == layouts.algorithms:
+        head = reader.glance(layouts.whole)
+        if head[2] == len(algorithms) and head[3:-1:2] == algorithms:
+            pcr, kind, size = head[0], head[1], head[-1]
             if pcr >= PCR_COUNT:
                 _checked_pcr(pcr, kind, offset)
             reader.offset = offset + layouts.whole.size
-            digests = dict(zip(layouts.algorithms, fields[1::2], strict=True))
+            digests = dict(zip(algorithms, head[4:-1:2], strict=True))
             return _event(reader, index, offset=offset, head=(pcr, kind, size), digests=digests)
     return _odd_event(reader, index, layouts.digests)
 

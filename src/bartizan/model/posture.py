@@ -105,7 +105,6 @@ class Missing(Enum):
     """What it means when the file that a rule reads is not there."""
 
     UNKNOWN = "unknown"
-    BROKEN = "broken"
     INAPPLICABLE = "inapplicable"
 
 

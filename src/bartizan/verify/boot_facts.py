@@ -4,10 +4,10 @@ An event's data is believed only where its digest is computed again from it (PFP
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from bartizan.errors import DecodeError
-from bartizan.formats.boot_text import decode_boot_text
+from bartizan.formats.boot_text import decode_command
 from bartizan.formats.sbat import decode_sbat
 from bartizan.formats.signature_list import certificates, decode_authority, decode_signature_lists, image_digests
 from bartizan.formats.uefi import SHIM_SLACK, decode_variable
@@ -32,8 +32,6 @@ COMMANDS = {
 }
 """What GRUB measures into PCR 8, by the names that upstream gives it."""
 COMMAND_PCR = 8
-COMMAND_STARTS = (b"grub_", b"kernel_cmdline", b"module_cmdline")
-"""How these begin; a quick look, so that other texts need not be decoded."""
 UTF16_COMMAND_PCRS = frozenset({8, 12})
 """Where systemd-boot and its stub measure the kernel command line, as UTF-16."""
 FIRST_STEP_TYPES = frozenset(
@@ -50,8 +48,9 @@ def extract_facts(
     """
     proved = tuple(events)
     policy = tuple(event for event in proved if event.pcr == 7)  # noqa: PLR2004  PCR 7 is its name
-    secure_boot = _secure_boot(policy, bank)
-    revoked = _dbx(policy, bank)
+    configured = _configured(policy, bank)
+    secure_boot = _secure_boot(configured)
+    revoked = _dbx(configured)
     return BootFacts(
         secure_boot=secure_boot[1] if secure_boot else None,
         secure_boot_event=secure_boot[0] if secure_boot else None,
@@ -83,28 +82,30 @@ def _variable(event: Event) -> Variable | None:
         return None
 
 
-def _configured(events: Iterable[Event], bank: HashAlg, *, name: str) -> tuple[Event, Variable] | None:
+def _configured(events: Iterable[Event], bank: HashAlg) -> dict[str, tuple[int, bytes]]:
+    """The policy variables that verified events hold: name to event and value, the first of a name."""
+    found: dict[str, tuple[int, bytes]] = {}
     for event in events:
         if event.reported_type == EventType.EFI_VARIABLE_DRIVER_CONFIG and _vouched(event, bank):
             variable = _variable(event)
-            if variable is not None and variable.name == name:
-                return event, variable
-    return None
+            if variable is not None:
+                found.setdefault(variable.name, (event.index, variable.data))
+    return found
 
 
-def _secure_boot(events: Iterable[Event], bank: HashAlg) -> tuple[int, bool] | None:
+def _secure_boot(configured: Mapping[str, tuple[int, bytes]]) -> tuple[int, bool] | None:
     """The event and whether Secure Boot is on; an empty variable means that it is off; UEFI 2.10, 32.3."""
-    found = _configured(events, bank, name="SecureBoot")
-    if found is None or found[1].data not in (b"", b"\0", b"\1"):
+    found = configured.get("SecureBoot")
+    if found is None or found[1] not in (b"", b"\0", b"\1"):
         return None
-    return found[0].index, found[1].data == b"\1"
+    return found[0], found[1] == b"\1"
 
 
-def _dbx(events: Iterable[Event], bank: HashAlg) -> tuple[SignatureList, ...] | None:
+def _dbx(configured: Mapping[str, tuple[int, bytes]]) -> tuple[SignatureList, ...] | None:
     """The machine's own list of what must not run; None where no verified event holds a readable one."""
-    found = _configured(events, bank, name="dbx")
+    found = configured.get("dbx")
     try:
-        return decode_signature_lists(found[1].data) if found else None
+        return decode_signature_lists(found[1]) if found else None
     except DecodeError:
         return None
 
@@ -157,16 +158,14 @@ def _texts(events: Iterable[Event], bank: HashAlg) -> Iterator[MeasuredText]:
 
 def _command(event: Event, bank: HashAlg) -> MeasuredText | None:
     """A command that GRUB measured: the digest covers its text, in an older form with a terminator."""
-    if event.pcr != COMMAND_PCR or not event.data.startswith(COMMAND_STARTS):
+    said = decode_command(event.data) if event.pcr == COMMAND_PCR else None
+    if said is None or said[0] not in COMMANDS:
         return None
-    try:
-        said = decode_boot_text(event.data)
-    except DecodeError:
+    payload, digest = said[1], event.digests.get(bank)
+    if digest != bank.digest(payload) and digest != bank.digest(payload + b"\0"):
         return None
-    kind, digest = COMMANDS.get(said.kind), event.digests.get(bank)
-    if kind is None or (digest != bank.digest(said.payload) and digest != bank.digest(said.payload + b"\0")):
-        return None
-    return MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=said.text)
+    text = payload.decode("utf-8", "surrogateescape")
+    return MeasuredText(event=event.index, pcr=event.pcr, kind=COMMANDS[said[0]], text=text)
 
 
 def _guessed(events: Iterable[Event], bank: HashAlg, guess: str | None) -> Iterator[MeasuredText]:

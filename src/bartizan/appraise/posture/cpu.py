@@ -57,9 +57,11 @@ def vulnerabilities(facts: Facts) -> Outcome:
     states = {name: facts.text(f"{FOLDER}/{name}") for name in facts.names(FOLDER) if name != OLD_MICROCODE}
     if not states:
         return unknown("the kernel lists no vulnerabilities, not even those that the processor does not have")
-    open_ones = [f"{name} ({state})" for name, state in states.items() if OPEN.match(state)]
-    if open_ones:
-        return broken(f"{len(open_ones)} of {len(states)} known vulnerabilities are open: {'; '.join(open_ones)}")
+    found = {name: state for name, state in states.items() if OPEN.match(state)}
+    if found:
+        facts.first(*(f"{FOLDER}/{name}" for name in found))
+        shown = "; ".join(f"{name} ({state})" for name, state in found.items())
+        return broken(f"{len(found)} of {len(states)} known vulnerabilities are open: {shown}")
     unsure = [name for name, state in states.items() if state.startswith("Unknown")]
     if unsure:
         return unknown(f"the kernel cannot tell about {', '.join(unsure)}; below a hypervisor only its host can")

@@ -13,6 +13,7 @@ from bartizan.model.result import Finding, Pointer, Tier
 Evaluator = Callable[[Facts], Outcome]
 WHY_LIMIT = 400
 SYSCTL = "/proc/sys/"
+MODULES = "/sys/module/"
 
 EVALUATORS: Mapping[str, Evaluator] = MappingProxyType(
     {
@@ -74,12 +75,14 @@ def accepted(facts: Facts) -> Outcome:
     wanted = " or ".join(facts.terms.accepts)
     if value in facts.terms.accepts:
         return holds(f"{spoken(path)} is {value}")
-    return broken(f"{spoken(path)} is {value}, {wanted} expected")
+    return broken(f"{spoken(path)} is {value}; expected: {wanted}")
 
 
 def _missing(rule: Rule, path: str) -> Outcome:
-    say = {Missing.BROKEN: broken, Missing.INAPPLICABLE: inapplicable, Missing.UNKNOWN: unknown}[rule.missing]
-    return say(f"{spoken(path)} is not there")
+    say = inapplicable if rule.missing is Missing.INAPPLICABLE else unknown
+    if path.startswith(MODULES):
+        return say(f"the module {path.removeprefix(MODULES).partition('/')[0]} is not loaded, or has no such parameter")
+    return say(f"{spoken(path)} is not there: this kernel does not have it")
 
 
 def spoken(path: str) -> str:

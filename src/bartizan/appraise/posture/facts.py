@@ -124,6 +124,10 @@ class Facts:
             self.read[path] = Reading(path=path, value=shown)
         return node
 
+    def first(self, *paths: str) -> None:
+        """Move what decided to the front of what was read."""
+        self.read.update({path: self.read.pop(path) for path in list(self.read) if path not in paths})
+
     def cmdline(self) -> Mapping[str, tuple[str, ...]]:
         """The kernel's parameters; raises as `text`."""
         return parse_cmdline(self.text(CMDLINE))
@@ -142,8 +146,12 @@ class Facts:
     def _must_be_mounted(self, path: str, witness: str) -> None:
         listing = self.posture.folders.get(witness)
         if path != witness and not (listing and listing.names):
-            raise UnreadError(f"{path} is not there, and {witness} is empty or hidden: is it mounted?")
+            raise UnreadError(f"{path} is not there, and {witness} is empty or hidden: is {_mounted(witness)} mounted?")
         if path.startswith(f"{SELINUX}/"):
             listing = self.posture.folders.get(SELINUX)
             if listing and listing.names == ():
                 raise UnreadError(f"{path} is not there, and {SELINUX} is empty: is selinuxfs mounted?")
+
+
+def _mounted(witness: str) -> str:
+    return "securityfs" if witness == SECURITYFS else "it"

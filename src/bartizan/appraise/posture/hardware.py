@@ -1,6 +1,6 @@
 """Platform: TPM, Secure Boot, microcode, memory encryption for guests. What the kernel shows of them, not what a TPM proves."""
 
-from bartizan.appraise.posture.facts import Facts, Outcome, broken, holds, inapplicable, unknown
+from bartizan.appraise.posture.facts import Facts, Outcome, broken, holds, unknown
 
 EFI = "/sys/firmware/efi"
 VARIABLE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -52,9 +52,9 @@ def encryption(facts: Facts) -> Outcome:
     ready = [name for name, value in found.items() if value in {"Y", "1"}]
     if ready:
         return holds(f"KVM offers {ready[0]} to guests")
-    if all(value is None for value in found.values()):
-        return inapplicable("neither kvm_intel nor kvm_amd is loaded, or they know nothing of it")
-    return broken("KVM offers neither SEV-SNP nor TDX to guests")
+    off = [name for name, value in found.items() if value is not None]
+    because = f"{' and '.join(off)} is turned off" if off else "neither kvm_amd nor kvm_intel offers them"
+    return broken(f"KVM keeps no guest's memory from its host with SEV-SNP or TDX: {because}")
 
 
 EVALUATORS = {"HWT-002": tpm, "HWT-003": secure_boot, "HWT-007": microcode, "HWT-008": encryption}

@@ -36,6 +36,7 @@ def translated(facts: Facts) -> Outcome:
     direct = [group for group, kind in kinds.items() if kind == "identity"]
     if not kinds:
         return inapplicable(NO_GROUPS)
+    facts.first(*(f"{GROUPS}/{group}/type" for group in direct))
     if direct:
         return broken(f"devices of {len(direct)} of {len(kinds)} groups reach all memory untranslated (identity)")
     return holds(f"all {len(kinds)} groups are translated")
@@ -47,6 +48,7 @@ def strict(facts: Facts) -> Outcome:
     lazy = [group for group, kind in kinds.items() if kind == "DMA-FQ" and kind not in facts.terms.accepts]
     if not kinds:
         return inapplicable(NO_GROUPS)
+    facts.first(*(f"{GROUPS}/{group}/type" for group in lazy))
     if lazy:
         return broken(f"{len(lazy)} of {len(kinds)} groups take mappings back lazily (DMA-FQ)")
     return holds(f"none of {len(kinds)} groups takes mappings back later than this profile accepts")

@@ -37,7 +37,7 @@ def lockdown(facts: Facts) -> Outcome:
     if mode is None:
         return unknown(f"{LOCKDOWN} names no mode")
     wanted = " or ".join(facts.terms.accepts)
-    return holds(f"lockdown is {mode}") if mode in facts.terms.accepts else broken(f"lockdown is {mode}, {wanted} expected")
+    return holds(f"lockdown is {mode}") if mode in facts.terms.accepts else broken(f"lockdown is {mode}; expected: {wanted}")
 
 
 def _mode(facts: Facts) -> str | None:
@@ -68,4 +68,13 @@ def signing(facts: Facts) -> Outcome:
     return holds("lockdown lets signed modules in only") if locked else broken("the kernel loads unsigned modules")
 
 
-EVALUATORS = {"HWT-004": lockdown, "HWT-005": taint, "HWT-006": signing}
+def tracing(facts: Facts) -> Outcome:
+    """Yama keeps processes of one user from tracing each other."""
+    value = facts.maybe("/proc/sys/kernel/yama/ptrace_scope")
+    if value is None:
+        return broken("Yama is not active, so processes of one user may trace each other")
+    said = f"kernel.yama.ptrace_scope is {value}"
+    return holds(said) if value in facts.terms.accepts else broken(f"{said}: processes of one user may trace each other")
+
+
+EVALUATORS = {"KRN-001": tracing, "HWT-004": lockdown, "HWT-005": taint, "HWT-006": signing}

@@ -39,7 +39,7 @@ def _compared(facts: Facts, *, name: str, default: str) -> Outcome:
     value = found.get(name, default)
     said = f"{name} = {value}" if name in found else f"{name} is not set, and libvirt's default is {default}"
     wanted = " or ".join(facts.terms.accepts)
-    return holds(said) if value in facts.terms.accepts else broken(f"{said}; {wanted} expected")
+    return holds(said) if value in facts.terms.accepts else broken(f"{said}; expected: {wanted}")
 
 
 def security_driver(facts: Facts) -> Outcome:
@@ -89,13 +89,6 @@ def devices(facts: Facts) -> Outcome:
     return holds("the device controller is used, and no raw device is open to all guests")
 
 
-def core_scheduling(facts: Facts) -> Outcome:
-    """libvirt keeps foreign threads off a guest's cores; only needed where SMT is on."""
-    if facts.text("/sys/devices/system/cpu/smt/active") == "0":
-        return inapplicable("SMT is not active")
-    return _compared(facts, name="sched_core", default="none")
-
-
 def _shown(value: Value) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
@@ -112,5 +105,4 @@ EVALUATORS = {
     "LVC-009": partial(_compared, name="relaxed_acs_check", default="0"),
     "LVC-010": partial(_compared, name="dump_guest_core", default="0"),
     "LVC-011": partial(_compared, name="migrate_tls_force", default="0"),
-    "LVC-012": core_scheduling,
 }

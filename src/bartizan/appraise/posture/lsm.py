@@ -49,7 +49,8 @@ def active(facts: Facts) -> Outcome:
     found = [module for module in modules if module in facts.terms.accepts]
     if found:
         return holds(f"{' and '.join(found)} is active")
-    return broken(f"neither SELinux nor AppArmor is active; active are: {', '.join(modules) or 'none that can be seen'}")
+    others = f"; active are: {', '.join(modules)}" if modules else ""
+    return broken(f"neither SELinux nor AppArmor is active{others}")
 
 
 def _guessed(facts: Facts) -> list[str]:
@@ -120,6 +121,7 @@ def booleans_off(facts: Facts, *, names: tuple[str, ...]) -> Outcome:
         return inapplicable(NO_SELINUX)
     known = [name for name in facts.names(f"{SELINUX}/booleans") if name in names]
     on = [name for name in known if facts.text(f"{SELINUX}/booleans/{name}").startswith("1")]
+    facts.first(*(f"{SELINUX}/booleans/{name}" for name in on))
     if on:
         return broken(f"SELinux booleans are on: {', '.join(on)}")
     return holds(f"none of the {len(known)} such booleans of this policy is on")

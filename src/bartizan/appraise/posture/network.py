@@ -11,6 +11,8 @@ DEVICE = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 RUNTIME = "/run/dpdk"
 SOCKETS = "/proc/net/unix"
 MOUNTS = "/proc/self/mounts"
+FIRST_PROCESS = "/proc/1"
+"""Visible unless /proc is mounted with hidepid."""
 OTHERS = 0o007
 OTHERS_WRITE = 0o002
 OTHERS_READ_WRITE = 0o006
@@ -73,6 +75,8 @@ def vhost_sockets(facts: Facts) -> Outcome:
 def switch_user(facts: Facts) -> Outcome:
     """Open vSwitch does not run as root."""
     running = [workload for workload in facts.posture.workloads if workload.comm.startswith("ovs-vswitchd")]
+    if facts.node(FIRST_PROCESS) is None:
+        return unknown("processes of other users are hidden (hidepid): run as root to know")
     if not running:
         return inapplicable("ovs-vswitchd does not run here")
     if any(workload.uid is None for workload in running):

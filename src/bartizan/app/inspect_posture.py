@@ -1,0 +1,95 @@
+"""`bartizan posture`: the posture of the machine at hand, or of a recorded file tree, against one profile's rules."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from bartizan.appraise.posture.catalogue import Rules, load_rules
+from bartizan.appraise.posture.engine import appraise_posture
+from bartizan.collect.posture.document import collect_posture
+from bartizan.errors import ConfigError
+from bartizan.formats.posture import decode_posture
+from bartizan.model.posture import Mend, PostureFinding, PostureResult, Profile, ReadError, ReportedPosture, Rule
+from bartizan.model.result import Tier, worst
+
+
+@cache
+def posture_rules() -> Rules:
+    """All rules that ship, by id."""
+    folder = files("bartizan.data").joinpath("posture")
+    return load_rules({f.name: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".toml")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostureReport:
+    """A machine's posture document and the verdict on it."""
+
+    posture: ReportedPosture
+    result: PostureResult
+
+    @property
+    def status(self) -> Tier:
+        """The worst tier of all findings."""
+        return worst([one.finding.tier for one in self.result.findings])
+
+    @property
+    def good(self) -> bool:
+        """Nothing is contraindicated."""
+        return all(one.finding.tier is not Tier.CONTRAINDICATED for one in self.result.findings)
+
+    @property
+    def open(self) -> tuple[PostureFinding, ...]:
+        """What does not hold or is not known, the worst first."""
+        return tuple(one for one in self.result.findings if one.finding.tier is not Tier.AFFIRMING)
+
+    @property
+    def unknown(self) -> tuple[PostureFinding, ...]:
+        """What is not known."""
+        return tuple(one for one in self.result.findings if one.finding.tier is Tier.NONE)
+
+    @property
+    def denied(self) -> tuple[PostureFinding, ...]:
+        """What is not known because this user may not read it."""
+        return tuple(one for one in self.unknown if any(read.error is ReadError.DENIED for read in one.read))
+
+    def areas(self) -> Mapping[str, tuple[PostureFinding, ...]]:
+        """Findings by area, the area with the worst finding first."""
+        found: dict[str, tuple[PostureFinding, ...]] = {}
+        for one in self.result.findings:
+            found[one.rule.area] = (*found.get(one.rule.area, ()), one)
+        return found
+
+    def plan(self) -> Mapping[Mend, tuple[Rule, ...]]:
+        """What to mend, by where it is mended: what takes effect at once first, what needs the firmware setup last."""
+        broken = [one.rule for one in self.open if one.finding.tier is not Tier.NONE]
+        return {mend: rules for mend in Mend if (rules := _mended_in(mend, broken))}
+
+
+def _mended_in(mend: Mend, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    return tuple(rule for rule in rules if rule.mend is mend)
+
+
+def inspect_posture(profile: Profile, *, root: Path) -> PostureReport:
+    """Read the posture of the file tree at `root` (`/` is this machine) and appraise it.
+
+    Raises:
+        ConfigError: `root` is no folder. DecodeError: what was read is over a limit.
+    """
+    if not root.is_dir():
+        raise ConfigError(f"a folder is needed, found none at {root}")
+    posture = decode_posture(collect_posture(root))
+    return PostureReport(posture=posture, result=appraise_posture(posture, posture_rules(), profile))
+
+
+def rule_named(name: str) -> Rule:
+    """A rule by its id, in any case.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    rule = posture_rules().get(name.upper())
+    if rule is None:
+        raise ConfigError(f"there is no rule {name!r}; rules are named like CPU-002")
+    return rule

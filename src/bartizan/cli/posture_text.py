@@ -1,0 +1,181 @@
+"""A machine's posture as people read it: by area, the worst first, each finding with what was read and how to mend it."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bartizan.app.inspect_posture import PostureReport
+from bartizan.cli.console import MARKS, console, mark
+from bartizan.formats.inert import inert
+from bartizan.model.posture import Mend, PostureFinding, Reading, Rule, Workload
+from bartizan.model.result import Tier
+
+SHOWN_READINGS = 3
+SHOWN_VALUE = 100
+SECCOMP: Mapping[int | None, str] = {0: "none", 1: "strict", 2: "filter", None: "?"}
+PLACES: Mapping[Mend, str] = {
+    Mend.SYSCTL: "Kernel settings: write to /etc/sysctl.d/90-posture.conf, then run sysctl --system (no reboot)",
+    Mend.LIBVIRT: "/etc/libvirt/qemu.conf: then restart libvirt; running guests change when they are stopped and started",
+    Mend.HAND: "By hand, while the machine runs",
+    Mend.SOFTWARE: "Updates: install, then reboot",
+    Mend.CMDLINE: "Kernel command line: change in the boot loader's configuration, then reboot once for all",
+    Mend.FIRMWARE: "Firmware setup: at the next reboot",
+}
+"""Where things are mended, in the order in which to go about it."""
+COUNTED = (
+    (Tier.CONTRAINDICATED, "contraindicated"),
+    (Tier.NONE, "unknown"),
+    (Tier.WARNING, "warnings"),
+    (Tier.AFFIRMING, "in order"),
+)
+
+
+def show_posture(report: PostureReport, *, show_all: bool) -> None:
+    """The whole report."""
+    _show_counts(report)
+    for area, findings in report.areas().items():
+        shown = [one for one in findings if show_all or one.finding.tier is not Tier.AFFIRMING]
+        if shown:
+            console.print(Text(area[0].upper() + area[1:], style="bold underline"))
+            for one in shown:
+                _show_finding(one)
+            console.print()
+    _show_workloads(report.posture.workloads)
+    _show_unknown(report)
+    console.print(
+        Text("All of this is the machine's own word: it shows what is misconfigured, not what a hostile root hides.")
+    )
+
+
+def _show_counts(report: PostureReport) -> None:
+    user = "root" if report.posture.privileged else "a user without privileges"
+    console.print(Text(f"Posture, profile {report.result.profile.value}, read as {user}", style="bold"))
+    line = Text()
+    for tier, word in COUNTED:
+        count = sum(one.finding.tier is tier for one in report.result.findings)
+        sign, style = MARKS[tier][0].split(" ", 1)[0], MARKS[tier][1]
+        line.append(f"{sign} {count} {word}   ", style=style if count else "dim")
+    line.append(f"({len(report.result.inapplicable)} rules have no subject here)")
+    console.print(line)
+    console.print()
+
+
+def _show_finding(one: PostureFinding) -> None:
+    head = Text("– unknown", style=MARKS[Tier.NONE][1]) if one.finding.tier is Tier.NONE else mark(one.finding.tier)
+    head.append(f"  {one.rule.id}", style="bold default")
+    head.append(f"  {one.rule.severity.value}  ", style="default")
+    head.append(one.finding.why, style="default")
+    console.print(Padding(head, (0, 0, 0, 2)))
+    if one.finding.tier is Tier.AFFIRMING:
+        return
+    _labelled("read", _readings(one.read))
+    _labelled("why", f"{one.rule.why} {one.rule.impact}")
+    if one.finding.tier is not Tier.NONE:
+        _labelled("fix", one.rule.fix)
+
+
+def _labelled(label: str, text: str) -> None:
+    line = Text(f"{label}: ", style="cyan")
+    line.append(text, style="default")
+    console.print(Padding(line, (0, 0, 0, 8)))
+
+
+def _readings(readings: Sequence[Reading]) -> str:
+    shown = [_reading(reading) for reading in readings[:SHOWN_READINGS]]
+    more = f"; and {len(readings) - SHOWN_READINGS} more" if len(readings) > SHOWN_READINGS else ""
+    return ("; ".join(shown) or "nothing") + more
+
+
+def _reading(reading: Reading) -> str:
+    path = inert(reading.path)
+    if reading.value is None:
+        return f"{path} ({reading.error.value if reading.error else 'nothing'})"
+    return f"{path} = {inert(' '.join(reading.value.split()), limit=SHOWN_VALUE) or 'empty'}"
+
+
+def _show_unknown(report: PostureReport) -> None:
+    unknown, denied = report.unknown, report.denied
+    if not unknown:
+        return
+    names = ", ".join(one.rule.id for one in unknown)
+    said = f"{len(unknown)} could not be told ({names}); what is unknown never passes."
+    if denied and not report.posture.privileged:
+        said += f" Run as root to read {len(denied)} of them."
+    console.print(Text(said, style=MARKS[Tier.NONE][1]))
+
+
+def _show_workloads(workloads: Sequence[Workload]) -> None:
+    if not workloads:
+        console.print(Text("No virtual machine, container or packet switch was seen."))
+        console.print()
+        return
+    console.print(Text("Workloads", style="bold underline"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("pid", "kind", "name", "uid", "seccomp", "no new privs", "capabilities", "own namespaces"):
+        table.add_column(column, overflow="fold")
+    table.add_column("label", overflow="fold")
+    for workload in workloads:
+        table.add_row(*(Text(inert(cell)) for cell in _cells(workload)))
+    console.print(table)
+    console.print()
+
+
+def _cells(workload: Workload) -> tuple[str, ...]:
+    told = {None: "?", 0: "no", 1: "yes"}
+    private = "?" if workload.private is None else ", ".join(workload.private) or "none"
+    return (
+        str(workload.pid),
+        workload.kind,
+        workload.name or workload.comm,
+        "?" if workload.uid is None else str(workload.uid),
+        SECCOMP.get(workload.seccomp, "?"),
+        told.get(workload.no_new_privs, "?"),
+        _capabilities(workload.cap_eff),
+        private,
+        workload.label or "?",
+    )
+
+
+def _capabilities(mask: str | None) -> str:
+    if mask is None:
+        return "?"
+    return "none" if set(mask) == {"0"} else mask.lstrip("0")
+
+
+def show_rule(rule: Rule, report: PostureReport) -> None:
+    """One rule in full, and how it came out here."""
+    console.print(Text(f"{rule.id}  {rule.title}", style="bold"))
+    terms = rule.terms[report.result.profile]
+    _labelled("area", rule.area)
+    _labelled("claim", f"{rule.claim.value}; anchor {rule.anchor.value}; severity {rule.severity.value}")
+    _labelled("reads", ", ".join(rule.reads))
+    _labelled("secure", rule.secure)
+    _labelled("why", f"{rule.why} {rule.impact}")
+    _labelled("fix", rule.fix)
+    _labelled("when broken", f"{terms.broken.value} in the profile {report.result.profile.value}")
+    _labelled("references", "; ".join(rule.references))
+    console.print()
+    console.print(Text("On this machine", style="bold underline"))
+    for one in report.result.findings:
+        if one.rule.id == rule.id:
+            _show_finding(one)
+    if rule.id in report.result.inapplicable:
+        console.print(Padding(Text(f"no subject: {report.result.inapplicable[rule.id]}"), (0, 0, 0, 2)))
+
+
+def show_plan(report: PostureReport) -> None:
+    """What to mend, grouped so that each place is visited once."""
+    plan = report.plan()
+    if not plan:
+        console.print(Text("There is nothing to mend.", style="green"))
+        return
+    for number, mend in enumerate((mend for mend in PLACES if mend in plan), start=1):
+        console.print(Text(f"{number}. {PLACES[mend]}", style="bold"))
+        for rule in plan[mend]:
+            line = Text(f"{rule.id}  ", style="cyan")
+            line.append(rule.add or rule.fix, style="default")
+            console.print(Padding(line, (0, 0, 0, 3)))
+        console.print()
+    console.print(Text("bartizan posture --explain ID says why, and what each step costs or breaks."))
