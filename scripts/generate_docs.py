@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from code and data: checks.md and cli.md. `--check` only compares."""
+"""Writes the reference pages that follow from code and data: checks.md, posture.md, cli.md. `--check` only compares."""
 
 import argparse
 import inspect
@@ -9,9 +9,11 @@ from typing import Any
 
 import typer
 
+from bartizan.app.inspect_posture import posture_rules
 from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels
 from bartizan.cli.main import app
 from bartizan.model.policy import Check, Level
+from bartizan.model.posture import Profile, Rule, Terms
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "src" / "bartizan" / "data"
@@ -56,6 +58,51 @@ def checks_page(texts: dict[str, str], catalogue: Catalogue, levels: tuple[Level
         lines.append(f"\n## {Path(source).stem.replace('_', ' ').capitalize()}")
         for check in load_checks({source: texts[source]}):
             lines += section(catalogue[check], levels)
+    return "\n".join(lines) + "\n"
+
+
+POSTURE_OPENING = """\
+# Posture rules
+
+What `bartizan posture` looks at. Written by `make docs` from `src/bartizan/data/posture/`; do not edit it here.
+
+All of it is the machine's own word (anchor `agent`): it shows what is misconfigured, not what a hostile root hides.
+What cannot be read is *unknown* (tier `none`) and never passes; a rule without a subject on the machine is left out,
+with the reason. A broken rule is a warning or contraindicated, depending on its severity and on the profile:
+`baseline`, `high-performance` (huge pages, DPDK, SMT) or `confidential`. [How to use it](../how-to/harden-a-host.md).
+"""
+
+
+def in_profile(terms: Terms) -> str:
+    """How a rule counts in one profile."""
+    if not terms.applies:
+        return "not asked for"
+    return terms.broken.value + (f", accepts {', '.join(terms.accepts)}" if terms.accepts else "")
+
+
+def posture_section(rule: Rule) -> Iterator[str]:
+    """One rule's lines."""
+    yield f"\n### `{rule.id}`\n"
+    yield f"{rule.title}\n"
+    yield f"Severity {rule.severity.value}, claim `{rule.claim.value}`, anchor `{rule.anchor.value}`.\n"
+    yield f"- **Reads:** {', '.join(f'`{path}`' for path in rule.reads)}"
+    yield f"- **Secure:** {rule.secure}"
+    yield f"- **When broken:** {'; '.join(f'{p.value}: {in_profile(rule.terms[p])}' for p in Profile)}"
+    yield f"- **Why:** {rule.why}"
+    yield f"- **Impact:** {rule.impact}"
+    yield f"- **Fix:** {rule.fix}"
+    yield f"- **References:** {'; '.join(rule.references)}"
+
+
+def posture_page() -> str:
+    """The page of all posture rules, by area."""
+    lines = [POSTURE_OPENING.rstrip()]
+    area = ""
+    for rule in posture_rules().values():
+        if rule.area != area:
+            area = rule.area
+            lines.append(f"\n## {area[0].upper()}{area[1:]}")
+        lines += posture_section(rule)
     return "\n".join(lines) + "\n"
 
 
@@ -122,7 +169,11 @@ def pages() -> dict[Path, str]:
     catalogue = load_checks(texts)
     ladder = (DATA / "policies" / "levels.toml").read_text(encoding="utf-8")
     levels = load_levels(ladder, catalogue, source="levels.toml")
-    return {REFERENCE / "checks.md": checks_page(texts, catalogue, levels), REFERENCE / "cli.md": cli_page()}
+    return {
+        REFERENCE / "checks.md": checks_page(texts, catalogue, levels),
+        REFERENCE / "posture.md": posture_page(),
+        REFERENCE / "cli.md": cli_page(),
+    }
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Records the files of this machine that the posture collectors read, as a tree for tests: `record_posture.py > HOST.toml`.
+"""Records the files of this machine that the posture collectors read: `record_posture.py [ROOT] > HOST.toml`.
 
 Of processes it records nothing, of mounts and sockets only what the collectors look for; what goes to init is cut off.
 """
@@ -27,12 +27,14 @@ class Recorder(Host):
         self.listed: dict[str, list[str]] = {}
 
     def glance(self, path: str) -> Reading:
+        """The text of a file, remembered."""
         reading = super().glance(path)
         if reading.value is not None and not PROCESS.match(path):
             self.seen[path] = scrubbed(path, reading.value)
         return reading
 
     def glance_names(self, path: str, limit: int = 65536) -> Listing:
+        """The names in a folder, remembered."""
         listing = super().glance_names(path, limit)
         if listing.names is not None and path != "/proc":
             self.listed[path] = list(listing.names)

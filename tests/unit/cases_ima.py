@@ -165,12 +165,12 @@ CASES: Cases = {
     ),
     "an entry of a template that nobody knows": Case(
         check="ima.list-form",
-        tier=Tier.WARNING,
-        level=3,
+        tier=Tier.CONTRAINDICATED,
+        level=1,
         at=(10, NEXT, ""),
         says="holds no file digest",
         result=of(good().running(BUFFER)),
-        also=frozenset({"ima.known-files"}),
+        also=frozenset({"ima.known-files", "ima.kexec"}),
     ),
     "entries in another PCR that replay": Case(
         check="ima.other-pcr",

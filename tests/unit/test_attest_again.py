@@ -192,6 +192,21 @@ def test_a_contraindicated_file_is_not_lost_with_the_list() -> None:
         assert any(finding.at.entry == ALL for finding in of(result, "ima.known-files"))
 
 
+def test_what_was_shown_before_a_suspend_cannot_be_left_out_after_it() -> None:
+    boot = GOOD.running(UNKNOWN)
+    shown = started(boot, ALL + 1)
+    resumed = replace(boot, restarts=1)
+    evidence = replace(resumed.full(ALL + 1), ima=None)
+    silent = attest_node(evidence, challenge=CHALLENGE, enrolment=ENROLMENT, rules=RULES, now=NOW)
+
+    whole_again = begin(whole(resumed, ALL + 1), enrolment=ENROLMENT, rules=RULES, now=NOW, previous=shown)
+    left_out = begin(silent, enrolment=ENROLMENT, rules=RULES, now=NOW, previous=shown)
+
+    assert not whole_again.result.contraindicated
+    assert (left_out.result.contraindicated, left_out.result.level) == (True, 1)
+    assert "left out" in of(left_out.result, "ima.list-present")[-1].why
+
+
 def test_a_new_boot_starts_with_a_clean_slate() -> None:
     boot = GOOD.running(CHANGED)
     bad = started(boot, ALL + 1)

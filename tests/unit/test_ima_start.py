@@ -128,7 +128,7 @@ def test_an_unknown_template_replays_in_binary_form_and_is_said() -> None:
 
     assert result.matched == 5
     form = finding(result, "list-form")
-    assert (form.tier, form.at.entry) == (Tier.WARNING, 4)
+    assert (form.tier, form.at.entry) == (Tier.CONTRAINDICATED, 4)
     assert form.why == "template ima-future holds no file digest that Bartizan can read"
 
 

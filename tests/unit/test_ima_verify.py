@@ -322,3 +322,16 @@ def test_the_wide_list_of_one_machine_leads_to_the_same_pcr() -> None:
 
     assert result.matched == len(wide.entries)
     assert wide.entries[0].reported_template_digest == sha256(wide.entries[0].template_data or b"")
+
+
+def test_sha1_is_computed_where_it_is_refused_without_a_word_of_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_data: bytes) -> None:
+        raise ValueError("disabled for FIPS")
+
+    monkeypatch.setattr("hashlib.sha1", refuse)
+    ima_replay.constructor.cache_clear()
+
+    found = ima_replay.constructor(SHA1)(b"data").digest()
+
+    ima_replay.constructor.cache_clear()
+    assert found == SHA1.digest(b"data")

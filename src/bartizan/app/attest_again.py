@@ -16,12 +16,13 @@ from bartizan.appraise.measured import Tally, covered_columns, look_up
 from bartizan.errors import VerifyError
 from bartizan.formats.ima import further_entries
 from bartizan.model.digest import HashAlg, PcrBanks
-from bartizan.model.evidence import Challenge, Enrolment, ReportedQuote, VerifiedEvidence, VerifiedQuote
+from bartizan.model.evidence import Challenge, Enrolment, ReportedQuote, VerifiedEvidence, VerifiedIma, VerifiedQuote
 from bartizan.model.ima import IMA_PCR, ImaColumns
-from bartizan.model.result import Anchor, AttestationResult, Finding, State, Tier
+from bartizan.model.result import Anchor, AttestationResult, Finding, Pointer, State, Tier
 from bartizan.verify.again import NeedsFullLogs, as_of, verify_known_identity, verify_later_quote
-from bartizan.verify.freshness import Continuity, check_clock
+from bartizan.verify.freshness import check_clock
 from bartizan.verify.ima_again import FurtherIma, in_one_piece, verify_further
+from bartizan.verify.ima_outcome import ima_outcome
 
 __all__ = ["Again", "NeedsFullLogs", "NodeState", "ReportedAgain", "attest_again", "begin"]
 
@@ -72,8 +73,8 @@ def begin(
 ) -> NodeState:
     """The state after a full attestation that verification let pass; previous: the state that it replaces, if any.
 
-    What was contraindicated in the same boot stays so, whatever the new logs leave out; only what the node itself says
-    (posture) may become better.
+    What was contraindicated since the TPM's reset stays so, whatever the new logs leave out: a suspend or a dynamic
+    launch asks for full logs and starts no new kernel. Only what the node itself says (posture) may become better.
 
     Raises:
         ValueError: nothing was verified, so that there is nothing to go on from. VerifyError: the quote is older than
@@ -93,8 +94,22 @@ def begin(
         state = replace(state, counted=_counted(evidence, state.reference))
     if previous is None:
         return state
-    clock = check_clock(previous.evidence.quote.attest.clock, evidence.quote.attest.clock)
-    return state if clock is Continuity.NEW_BOOT else _with(state, _contraindicated(previous, state, now))
+    before, after = previous.evidence.quote.attest.clock, evidence.quote.attest.clock
+    check_clock(before, after)
+    if before.reset_count != after.reset_count:
+        return state
+    return _with(state, [*_contraindicated(previous, state, now), *_left_out(previous.evidence.ima, evidence.ima)])
+
+
+def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Finding]:
+    """IMA entries that this boot has shown and shows no more; the list and PCR 10 outlive a suspend."""
+    if before is None or before.matched is None:
+        return []
+    shown = before.list.columns.template_data[: before.matched]
+    if after is not None and after.list.columns.template_data[: before.matched] == shown:
+        return []
+    why = f"{before.matched} entries of the IMA list that this boot has shown before are left out or changed now"
+    return [ima_outcome("list-present", Tier.CONTRAINDICATED, why, Pointer(pcr=IMA_PCR))]
 
 
 def attest_again(

@@ -20,7 +20,8 @@ class ReferenceIndex:
     """Reference Value sets made ready for look-ups; built once, used for every node.
 
     events: (PCR, bank, digest) to the reference event; paths: file path to its known digests; digests: all of them,
-    with the package each comes from; changeable: paths that are known as configuration files alone;
+    with the package each comes from; changeable: paths that are known as configuration files alone; files: path,
+    algorithm and digest together, for a long list one look-up a file;
     set: the first set given, given: all of them; former: those that recognise nothing at the time, each by itself.
     """
 
@@ -30,6 +31,7 @@ class ReferenceIndex:
     paths: Mapping[bytes, frozenset[tuple[str, bytes]]]
     digests: Mapping[tuple[str, bytes], Origin | None]
     changeable: frozenset[bytes] = frozenset()
+    files: Mapping[tuple[bytes, str, bytes], Origin | None] = field(default_factory=dict)
     given: tuple[ReferenceSet, ...] = ()
     former: tuple["ReferenceIndex", ...] = ()
     views: "dict[tuple[bool, ...], ReferenceIndex]" = field(default_factory=dict, compare=False, repr=False)
@@ -109,6 +111,7 @@ def _index(
         paths={path: frozenset(known) for path, known in paths.items()},
         digests=digests,
         changeable=frozenset(paths.keys() - fixed),
+        files={(path, *value): digests[value] for path, known in paths.items() for value in known},
         given=given,
         former=former,
     )

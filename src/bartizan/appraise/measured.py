@@ -2,13 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import repeat
 
 from bartizan.appraise.context import ReferenceIndex
 from bartizan.model.evidence import VerifiedIma
 from bartizan.model.ima import ImaColumns, ImaEntry
+from bartizan.model.reference import Origin
 from bartizan.verify.ima_start import starts_in, starts_list
 
 NOTHING: frozenset[tuple[str, bytes]] = frozenset()
+UNKNOWN = Origin(package="", version="", architecture="", repository="", signer="")
+"""Stands for: no Reference Value."""
 
 
 def covered_columns(ima: VerifiedIma | None) -> ImaColumns:
@@ -50,11 +54,11 @@ class LookedUp:
 
 def look_up(columns: ImaColumns, reference: ReferenceIndex) -> LookedUp:
     """Look all these entries up at once."""
-    values = zip(columns.digest_algs, columns.digests, strict=True)
-    get = reference.paths.get
-    measured = enumerate(zip(columns.paths, values, strict=True))
-    unfamiliar = tuple(place for place, (path, value) in measured if value not in get(path, NOTHING))
-    origins = map(reference.digests.get, zip(columns.digest_algs, columns.digests, strict=True))
+    measured = zip(columns.paths, columns.digest_algs, columns.digests, strict=True)
+    origins = list(map(reference.files.get, measured, repeat(UNKNOWN)))
+    unfamiliar = tuple(place for place, origin in enumerate(origins) if origin is UNKNOWN)
+    for place in unfamiliar:
+        origins[place] = reference.digests.get((columns.digest_algs[place], columns.digests[place]))
     packaged = [origin for origin in origins if origin is not None]
     distinct = {id(origin): origin for origin in packaged}.values()
     no_files = {*starts_in(columns), *(columns.first + place for place in columns.violations)}

@@ -1,9 +1,8 @@
-"""A machine's posture as people read it: by area, the worst first, each finding with what was read and how to mend it."""
+"""A machine's posture as people read it: the worst area first, each finding with what was read and how to mend it."""
 
 from collections.abc import Mapping, Sequence
 
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.inspect_posture import PostureReport
@@ -14,10 +13,10 @@ from bartizan.model.result import Tier
 
 SHOWN_READINGS = 3
 SHOWN_VALUE = 100
-SECCOMP: Mapping[int | None, str] = {0: "none", 1: "strict", 2: "filter", None: "?"}
+SECCOMP: Mapping[int | None, str] = {0: "none", 1: "strict", 2: "filter"}
 PLACES: Mapping[Mend, str] = {
     Mend.SYSCTL: "Kernel settings: write to /etc/sysctl.d/90-posture.conf, then run sysctl --system (no reboot)",
-    Mend.LIBVIRT: "/etc/libvirt/qemu.conf: then restart libvirt; running guests change when they are stopped and started",
+    Mend.LIBVIRT: "/etc/libvirt/qemu.conf: then restart libvirt; a guest changes when it is stopped and started",
     Mend.HAND: "By hand, while the machine runs",
     Mend.SOFTWARE: "Updates: install, then reboot",
     Mend.CMDLINE: "Kernel command line: change in the boot loader's configuration, then reboot once for all",
@@ -112,36 +111,31 @@ def _show_workloads(workloads: Sequence[Workload]) -> None:
         console.print()
         return
     console.print(Text("Workloads", style="bold underline"))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("pid", "kind", "name", "uid", "seccomp", "no new privs", "capabilities", "own namespaces"):
-        table.add_column(column, overflow="fold")
-    table.add_column("label", overflow="fold")
     for workload in workloads:
-        table.add_row(*(Text(inert(cell)) for cell in _cells(workload)))
-    console.print(table)
+        name = inert(workload.name or workload.comm)
+        known = f" ({inert(workload.uuid)})" if workload.uuid else ""
+        console.print(Padding(Text(f"{workload.kind} {name}{known}, process {workload.pid}"), (0, 0, 0, 2)))
+        _labelled("fence", "; ".join(_fences(workload)))
     console.print()
 
 
-def _cells(workload: Workload) -> tuple[str, ...]:
-    told = {None: "?", 0: "no", 1: "yes"}
-    private = "?" if workload.private is None else ", ".join(workload.private) or "none"
+def _fences(workload: Workload) -> tuple[str, ...]:
+    told = {None: "not known", 0: "no", 1: "yes"}
+    private = "not known" if workload.private is None else ", ".join(map(inert, workload.private)) or "none"
     return (
-        str(workload.pid),
-        workload.kind,
-        workload.name or workload.comm,
-        "?" if workload.uid is None else str(workload.uid),
-        SECCOMP.get(workload.seccomp, "?"),
-        told.get(workload.no_new_privs, "?"),
-        _capabilities(workload.cap_eff),
-        private,
-        workload.label or "?",
+        f"user {'not known' if workload.uid is None else workload.uid}",
+        f"label {inert(workload.label) if workload.label else 'not known or none'}",
+        f"seccomp {SECCOMP.get(workload.seccomp, 'not known')}",
+        f"no new privileges {told.get(workload.no_new_privs, 'not known')}",
+        f"capabilities {_capabilities(workload.cap_eff)}",
+        f"own namespaces {private}",
     )
 
 
 def _capabilities(mask: str | None) -> str:
     if mask is None:
-        return "?"
-    return "none" if set(mask) == {"0"} else mask.lstrip("0")
+        return "not known"
+    return "none" if set(mask) == {"0"} else inert(mask.lstrip("0"))
 
 
 def show_rule(rule: Rule, report: PostureReport) -> None:

@@ -10,7 +10,6 @@ from binascii import unhexlify
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain, repeat
 from struct import Struct
 
 from bartizan.errors import DecodeError
@@ -99,7 +98,7 @@ class _Columns:
             return
         self.runs.append((shape, count))
         for name, column in self.blobs.items():
-            column.extend(blobs if shape.blob == name else repeat(b"", count))
+            column.extend(blobs if shape.blob == name else [b""] * count)
 
     def finished(self) -> ImaColumns:
         return ImaColumns(
@@ -115,7 +114,10 @@ class _Columns:
         )
 
     def _of_runs(self, value: Callable[[Shape], str]) -> tuple[str, ...]:
-        return tuple(chain.from_iterable(repeat(value(shape), count) for shape, count in self.runs))
+        found: list[str] = []
+        for shape, count in self.runs:
+            found += [value(shape)] * count
+        return tuple(found)
 
 
 def binary_columns(raw: bytes, column_size: int) -> ImaColumns | None:
@@ -144,7 +146,7 @@ def _shape_at(raw: bytes, start: int) -> Shape | None:
 
 
 def _read_run(raw: bytes, at: int, shape: Shape, *, columns: _Columns, column_size: int) -> int:
-    """Read entries of this shape; the offset of the first one that is not.
+    """Read entries of this shape and of the first one's PCR; the offset of the first one that is not.
 
     Each has: PCR, template digest, template name behind its length, data length; and in the data the digest field, the
     name's length, the name with its terminator, and the blob behind its length.
@@ -155,16 +157,16 @@ def _read_run(raw: bytes, at: int, shape: Shape, *, columns: _Columns, column_si
     before_name = layout.size - before_data
     longest = before_name + MAX_NAME
     label, has_blob, last = shape.label, shape.blob is not None, len(raw) - layout.size
-    add_pcr, add_reported, add_data = columns.pcrs.append, columns.reported.append, columns.data.append
-    add_digest, add_path, blobs = columns.digests.append, columns.paths.append, list[bytes]()
-    while at <= last:
+    add_reported, add_data, add_digest = columns.reported.append, columns.data.append, columns.digests.append
+    add_path, blobs, number = columns.paths.append, list[bytes](), LittleReader(raw, start=at).u32("IMA entry")
+    while at <= last and number < PCR_COUNT:
         pcr, reported, found, size, found_label, digest, name_size = layout.unpack_from(raw, at)
         start = at + before_data
         at_end, end = start + size, before_name + name_size
         data = raw[start:at_end]
-        if found != template or found_label != label or data.find(b"\0", before_name, longest) != end - 1:
+        if found != template or found_label != label or pcr != number:
             break
-        if pcr >= PCR_COUNT:
+        if data.find(b"\0", before_name, longest) != end - 1:
             break
         if has_blob:
             blob = _blob(data, end) if len(data) == size else None
@@ -173,12 +175,12 @@ def _read_run(raw: bytes, at: int, shape: Shape, *, columns: _Columns, column_si
             blobs.append(blob)
         elif end != size:
             break
-        add_pcr(pcr)
         add_reported(reported)
         add_data(data)
         add_digest(digest)
         add_path(data[before_name : end - 1])
         at = at_end
+    columns.pcrs += bytes([number]) * (len(columns.paths) - len(columns.pcrs)) if number < PCR_COUNT else b""
     columns.end_run(shape, blobs)
     return at
 

@@ -1,4 +1,4 @@
-"""The kernel's command line as the kernel itself takes it apart (lib/cmdline.c). What the parameters mean is not known."""
+"""The kernel's command line, taken apart as the kernel does it (lib/cmdline.c). It knows no parameter's meaning."""
 
 import re
 from collections.abc import Mapping

@@ -5,6 +5,7 @@ Written by `bartizan.collect.posture`; the byte form is unique, since quotes are
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -106,7 +107,7 @@ Key = TypeVar("Key", str, int)
 
 def _in_order(keys: Iterable[Key]) -> None:
     found = list(keys)
-    if any(not first < second for first, second in zip(found, found[1:], strict=False)):
+    if any(not first < second for first, second in pairwise(found)):
         raise DecodeError(WHAT, 0, "a path or process stands twice, or out of order")
 
 

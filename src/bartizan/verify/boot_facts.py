@@ -34,6 +34,7 @@ COMMANDS = {
 COMMAND_PCR = 8
 UTF16_COMMAND_PCRS = frozenset({8, 12})
 """Where systemd-boot and its stub measure the kernel command line, as UTF-16."""
+SHIM_STATE = "MokSBState"
 FIRST_STEP_TYPES = frozenset(
     {EventType.S_CRTM_CONTENTS, EventType.EFI_HCRTM_EVENT, EventType.TXT_KM_HASH, EventType.TXT_BPM_HASH}
 )
@@ -55,6 +56,7 @@ def extract_facts(
         secure_boot=secure_boot[1] if secure_boot else None,
         secure_boot_event=secure_boot[0] if secure_boot else None,
         authorities=tuple(_authorities(policy, bank)),
+        shim_validation_off=any(_says_shim_is_off(event) for event in policy),
         dbx_read=revoked is not None,
         dbx_images=image_digests(revoked or ()),
         dbx_certificates=frozenset(hashlib.sha256(entry.data).digest() for entry in certificates(revoked or ())),
@@ -122,6 +124,12 @@ def _authorities(events: Iterable[Event], bank: HashAlg) -> Iterator[Authority]:
             vouched=vouched,
             fingerprint=_fingerprint(variable.data) if vouched else None,
         )
+
+
+def _says_shim_is_off(event: Event) -> bool:
+    """Shim was told not to verify (MokSBState is 1), or the variable says something that cannot be read as 0."""
+    variable = _variable(event) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY else None
+    return variable is not None and variable.name == SHIM_STATE and variable.data != b"\0"
 
 
 def _fingerprint(data: bytes) -> bytes | None:

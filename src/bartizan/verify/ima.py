@@ -98,7 +98,9 @@ def _check_form(columns: ImaColumns) -> Iterator[Finding]:
     """Entries whose digest cannot be compared with anything."""
     unread = [(place, why) for place, why in unread_in(columns)]
     for place, why in unread[:MAX_POINTED]:
-        yield ima_outcome("list-form", Tier.WARNING, why, _pointer(columns[place]))
+        # No digest covers a template's name: an unknown one is how an entry hides that it could be read.
+        tier = Tier.WARNING if columns.digest_algs[place] else Tier.CONTRAINDICATED
+        yield ima_outcome("list-form", tier, why, _pointer(columns[place]))
     if len(unread) > MAX_POINTED:
         why = f"{len(unread) - MAX_POINTED} more entries hold no digest that can be compared"
         yield ima_outcome("list-form", Tier.WARNING, why)

@@ -89,5 +89,12 @@ def check_kexec(ima: ImaList) -> Iterator[Finding]:
     for index in further[:MAX_POINTED]:
         why = "another boot_aggregate: a kernel was started from the running one (kexec)"
         yield ima_outcome("kexec", Tier.WARNING, why, Pointer(entry=index, path="boot_aggregate"))
-    if starts == [0]:
-        yield ima_outcome("kexec", Tier.AFFIRMING, "one kernel since the boot: boot_aggregate starts the list, once")
+    if starts != [0]:
+        return
+    if "" in ima.columns.digest_algs:
+        why = (
+            "whether another kernel was started cannot be told: an entry of an unknown template may be a boot_aggregate"
+        )
+        yield ima_outcome("kexec", Tier.WARNING, why, Pointer(entry=ima.columns.digest_algs.index("")))
+        return
+    yield ima_outcome("kexec", Tier.AFFIRMING, "one kernel since the boot: boot_aggregate starts the list, once")

@@ -26,6 +26,9 @@ DEVICE_DATABASE = "devdb"
 DEVICE_TYPES = frozenset({EventType.EFI_SPDM_DEVICE_POLICY, EventType.EFI_SPDM_DEVICE_AUTHORITY})
 """Which devices may be used, told as a variable; the other SPDM events belong to PCR 2 and 3 (PFP 1.06, 3.3.4)."""
 
+MAX_POINTED = 50
+"""Faults that are told; PCR 7 of a real machine has at most some ten events."""
+
 Fault = tuple[Tier, str]
 
 
@@ -33,7 +36,8 @@ Fault = tuple[Tier, str]
 class _Story:
     """How far the tale of PCR 7 has come: the variables set so far, and whether firmware has closed it."""
 
-    known: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    faults: int = 0
     separated: bool = False
     judged_complete: bool = False
 
@@ -50,7 +54,9 @@ def secure_boot_order(view: LogView) -> Iterator[Finding]:
     for event in view.early:
         if event.pcr == POLICY_PCR:
             for tier, why in _faults(event, view, story):
-                yield outcome("boot.order", tier, why, view.at(event))
+                story.faults += 1
+                if story.faults <= MAX_POINTED:
+                    yield outcome("boot.order", tier, why, view.at(event))
             story.separated = story.separated or event.reported_type == EventType.SEPARATOR
 
 
@@ -95,7 +101,7 @@ def _configuration(name: str | None, story: _Story) -> Iterator[Fault]:
     elif story.missing and name != story.missing[0] and (name in SECURE_BOOT_VARIABLES or not story.known):
         why = f"the variable {name!a} is not measured in the order SecureBoot, PK, KEK, db, dbx"
         yield Tier.CONTRAINDICATED, why
-    story.known.append(name)
+    story.known.add(name)
 
 
 def _completeness(kind: int, story: _Story) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.generated import rule_for
 from bartizan.appraise.measured import all_known, covered_columns, look_up, measured_twice
 from bartizan.formats.inert import inert
+from bartizan.model.boot_facts import MeasuredText
 from bartizan.model.ima import ImaEntry
 from bartizan.model.policy import GeneratedRule
 from bartizan.model.reference import ReferenceState
@@ -18,9 +19,12 @@ MEASURING_POLICIES = frozenset({"tcb"})
 """Values of ima_policy= that measure every executed and mapped file and what root reads (kernel, ima_policy.c)."""
 BLIND_SPOTS = (
     "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs;"
-    " and where the kernel takes unsigned IMA rules, root can replace this policy without a trace in the list"
+    " and where the kernel takes unsigned IMA rules, or kexec of a kernel that does not measure, root can go on unseen"
 )
 RULE_NOTE = "no digest of it is known, it is recognised by the rule"
+LINE = "kernel_cmdline"
+LINE_LABEL = f"{LINE}: "
+"""How Reference Values name a command line (`reference.propose` and `predict` write it so)."""
 POLICY_PARAMETER = "ima_policy="
 KERNEL_WORD = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^\t-\r \xa0"])+')
 KERNEL_PARAMETERS_END = "--"
@@ -65,7 +69,7 @@ def coverage(context: Context) -> Iterator[Finding]:
     """ima.coverage: the IMA policy stands on the measured command line, so what the list covers is proved."""
     if context.evidence.ima is None:
         return
-    lines = context.evidence.boot.facts.command_lines
+    lines = _command_lines(context)
     covered = [line for line in lines if _policies(line.text) & MEASURING_POLICIES]
     if lines and len(covered) == len(lines):
         at = Pointer(pcr=covered[0].pcr, event=covered[0].event)
@@ -81,6 +85,29 @@ def coverage(context: Context) -> Iterator[Finding]:
     else:
         why = f"IMA coverage is not proven: no verified event holds the kernel command line ({entries} entries)"
         yield context.say("ima.coverage", Tier.WARNING, why, Pointer(pcr=8))
+
+
+def _command_lines(context: Context) -> list[MeasuredText]:
+    """The kernel command lines of this boot.
+
+    That a text is a command line stands in no digest, only in its label. So what the Reference Values know is what they
+    say it is, whatever this log calls it. A text that they do not know counts as the log calls it: it breaks level 3,
+    unless a dynamic launch makes level 3 rest on other PCRs; then it says nothing.
+    """
+    boot, reference = context.evidence.boot, context.reference
+    if reference is None:
+        return list(boot.facts.command_lines)
+    texts = {(text.pcr, text.event): text for text in boot.facts.texts}
+    lines: list[MeasuredText] = []
+    for event in boot.events:
+        known = reference.events.get((event.pcr, context.bank, event.digests[context.bank]))
+        text = texts.get((event.pcr, event.index))
+        if known is None:
+            lines += [text] if text and text.kind == LINE and not boot.launched else []
+        elif known.label.startswith(LINE_LABEL):
+            said = text.text if text else known.label.removeprefix(LINE_LABEL)
+            lines.append(MeasuredText(event=event.index, pcr=event.pcr, kind=LINE, text=said))
+    return lines
 
 
 def _at(entry: ImaEntry) -> Pointer:

@@ -18,6 +18,8 @@ from bartizan.model.reference import ReferenceState
 from bartizan.model.result import Finding, Pointer, Tier
 
 IMAGE_PCR = 4
+MAX_COMPARED = 4096
+"""Characters of a text that is compared word by word: COMMAND_LINE_SIZE; longer ones are only named."""
 MAX_PROVENANCE = 400
 """Characters of a sentence about where a value comes from."""
 LAUNCH_PCRS = (17, 18, 19)
@@ -37,12 +39,17 @@ PARTS = (
     Part(check="recognised.firmware-settings", name="firmware setting", pcrs=(1,)),
     Part(check="recognised.option-rom", name="option ROM", pcrs=(2,)),
     Part(check="recognised.loader", name="loader or kernel", pcrs=(4,)),
-    Part(check="recognised.other-settings", name="boot setting", pcrs=(3, 5, 6)),
+    Part(check="recognised.other-settings", name="boot setting", pcrs=(3, 5, 6, 15)),
     Part(check="recognised.secure-boot", name="Secure Boot variable or authority", pcrs=(7,)),
     Part(check="recognised.command-line", name="command line", pcrs=(8, 12)),
     Part(check="recognised.boot-files", name="boot file", pcrs=(9, 11, 13)),
     Part(check="recognised.owner-keys", name="machine owner key", pcrs=(14,)),
 )
+
+
+KERNEL_PARTS = frozenset({"recognised.command-line", "recognised.boot-files"})
+KERNEL_PCRS = (8, 9, 11, 12)
+"""Where loaders and stubs measure what becomes the kernel: GRUB 8 and 9, Linux's stub 9, systemd-stub 11 and 12."""
 
 
 def parts(context: Context) -> Iterator[Finding]:
@@ -65,6 +72,10 @@ def _part(context: Context, part: Part, signer: SignerRule) -> Iterator[Finding]
         why = f"no Reference Values were given to recognise this part ({part.name})"
         yield context.say(part.check, Tier.NONE, why, Pointer(pcr=part.pcrs[0]))
         return
+    if part.check in KERNEL_PARTS and not any(context.measured(pcr) for pcr in KERNEL_PCRS):
+        why = f"nothing was measured of the kernel's command line, file and initramfs, so no {part.name} is recognised"
+        yield context.say(part.check, Tier.NONE, why, Pointer(pcr=part.pcrs[0]))
+        return
     faults = [finding for pcr in part.pcrs for finding in _pcr(context, part, reference, pcr=pcr, signer=signer)]
     yield from faults
     if all(finding.tier is Tier.AFFIRMING for finding in faults):
@@ -76,7 +87,7 @@ def _part(context: Context, part: Part, signer: SignerRule) -> Iterator[Finding]
 def _pcr(context: Context, part: Part, reference: ReferenceIndex, *, pcr: int, signer: SignerRule) -> Iterator[Finding]:
     events = [event for event in context.measured(pcr) if not context.is_separator(event)]
     expected = reference.by_pcr.get(pcr, ())
-    if expected and not events:
+    if expected and not events and all(any(event.pcr == pcr for event in some.events) for some in reference.sets):
         why = f"PCR {pcr} holds nothing, where the Reference Values have {len(expected)} measurements"
         yield context.say(part.check, Tier.WARNING, why, Pointer(pcr=pcr))
     for event in events:
@@ -109,17 +120,18 @@ def _difference(context: Context, event: Event) -> str:
     """What an event is, and for a text which words were added or left out against the nearest known one."""
     text = next((t for t in context.evidence.boot.facts.texts if t.event == event.index and t.pcr == event.pcr), None)
     reference = context.reference
-    if text is None or reference is None:
+    if text is None or reference is None or len(text.text) > MAX_COMPARED:
         return describe(decode_event_data(event))
     prefix = f"{text.kind}: "
     known = [e.label.removeprefix(prefix) for e in reference.by_pcr.get(event.pcr, ()) if e.label.startswith(prefix)]
     words = text.text.split()
-    nearest = min(known, key=lambda line: len(set(line.split()) ^ set(words)), default=None)
-    shown = inert(prefix + text.text)
-    if nearest is None or not set(nearest.split()) & set(words):
-        return shown
-    added = [word for word in words if word not in nearest.split()]
-    removed = [word for word in nearest.split() if word not in words]
+    given = set(words)
+    nearest = min((line.split() for line in known), key=lambda line: len(set(line) ^ given), default=[])
+    if not given.intersection(nearest):
+        return inert(prefix + text.text)
+    before = set(nearest)
+    added = [word for word in words if word not in before]
+    removed = [word for word in nearest if word not in given]
     said = [f"{' '.join(added)} added"] if added else []
     said += [f"{' '.join(removed)} missing"] if removed else []
     return f"{inert(', '.join(said) or 'the same words in another order')} ({inert(text.kind)})"

@@ -22,6 +22,9 @@ def state(context: Context) -> Iterator[Finding]:
     if facts.secure_boot is None:
         why = "whether Secure Boot was on cannot be read from verified events"
         yield context.say("secure-boot.state", Tier.NONE, why, Pointer(pcr=7))
+    elif facts.secure_boot and facts.shim_validation_off:
+        why = "Secure Boot was on, but shim was told not to verify (MokSBState): it started whatever it found"
+        yield context.say("secure-boot.state", Tier.WARNING, why, at)
     elif facts.secure_boot:
         yield context.say("secure-boot.state", Tier.AFFIRMING, "Secure Boot was on", at)
     else:
@@ -101,7 +104,9 @@ def revoked(context: Context) -> Iterator[Finding]:
         yield context.say("secure-boot.revoked", Tier.CONTRAINDICATED, why, Pointer(pcr=7, event=authority.event))
     old = list(_old_generations(context))
     yield from old
-    if bad or let_in or old or boot.log is None:
+    unread = list(_unread_authorities(context))
+    yield from unread
+    if bad or let_in or old or unread or boot.log is None:
         return
     if not any(HashAlg.SHA256 in event.digests for event in context.measured(IMAGE_PCR)):
         why = "revocation lists name SHA-256 digests and none is vouched for: revoked images cannot be recognised"
@@ -112,6 +117,18 @@ def revoked(context: Context) -> Iterator[Finding]:
         yield context.say("secure-boot.revocation-data", Tier.WARNING, why, Pointer(pcr=POLICY_PCR))
     why = f"none of {len(facts.images)} executed images is on {len(lists)} revoked digests"
     yield context.say("secure-boot.revoked", Tier.AFFIRMING, why, Pointer(pcr=IMAGE_PCR))
+
+
+def _unread_authorities(context: Context) -> Iterator[Finding]:
+    """Certificates are revoked, and who let code run cannot be read: then it is not known whether one of these did."""
+    facts = context.evidence.boot.facts
+    if facts.secure_boot is not True or not (context.policy.revoked_certificates | facts.dbx_certificates):
+        return
+    doubtful = {authority.event for authority in facts.authorities if not authority.vouched}
+    doubtful |= {e.index for e in unnamed(context) if e.reported_type == EventType.EFI_VARIABLE_AUTHORITY}
+    for event in sorted(doubtful):
+        why = "whether a revoked certificate let code run cannot be told: this authority is not readable from its event"
+        yield context.say("secure-boot.revoked", Tier.NONE, why, Pointer(pcr=POLICY_PCR, event=event))
 
 
 def _old_generations(context: Context) -> Iterator[Finding]:

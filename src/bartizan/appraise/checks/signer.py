@@ -58,7 +58,8 @@ class SignerRule:
 def _accepted_names(context: Context) -> str:
     """The accepted signers that were used, or nothing when one authority is neither accepted nor a Reference Value."""
     facts, reference = context.evidence.boot.facts, context.reference
-    if facts.secure_boot is not True or not context.policy.signers or reference is None:
+    enforced = facts.secure_boot is True and not facts.shim_validation_off
+    if not enforced or not context.policy.signers or reference is None:
         return ""
     by_fingerprint = {signer.fingerprint: signer.name for signer in context.policy.signers}
     fingerprints = {authority.event: authority.fingerprint for authority in facts.authorities}

@@ -93,6 +93,6 @@ def _terms(row: _RuleRow, profile: Profile) -> Terms:
 
 
 def _usual(severity: Severity, profile: Profile) -> Tier:
-    """What a broken rule means where its data say nothing: the severity decides, and a confidential pool is stricter."""
+    """What a broken rule means where its data say nothing: severity decides; a confidential pool is stricter."""
     grave = severity is Severity.CRITICAL or (severity is Severity.HIGH and profile is Profile.CONFIDENTIAL)
     return Tier.CONTRAINDICATED if grave else Tier.WARNING

@@ -1,15 +1,16 @@
 """Processor: vulnerabilities, mitigations and what switches them off, SMT, nested virtualization."""
 
 import re
+from collections.abc import Mapping
 
-from bartizan.appraise.posture.facts import Facts, Outcome, broken, holds, inapplicable, unknown
-from bartizan.appraise.posture.libvirt import setting
+from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, inapplicable, unknown
+from bartizan.appraise.posture.libvirt import settings
 
 FOLDER = "/sys/devices/system/cpu/vulnerabilities"
 OLD_MICROCODE = "old_microcode"
 """Has a rule of its own."""
 OPEN = re.compile(r"Vulnerable|Processor vulnerable|.*\b(?:KVM|VMX): [Vv]ulnerable")
-"""Linux Documentation/ABI/testing/sysfs-devices-system-cpu; l1tf and itlb_multihit tell of guests in a part of their own."""
+"""Linux Documentation/ABI/testing/sysfs-devices-system-cpu; l1tf and itlb_multihit tell of guests in their own part."""
 VECTORS = {
     "no_user_kernel": "programs against the kernel",
     "no_user_user": "programs against each other",
@@ -17,7 +18,7 @@ VECTORS = {
     "no_guest_guest": "guests against each other",
     "no_cross_thread": "threads of one core against each other",
 }
-"""Attack vectors by the option that leaves them open; Linux Documentation/admin-guide/hw-vuln/attack_vector_controls.rst."""
+"""Attack vectors by the option that leaves them open; Linux admin-guide/hw-vuln/attack_vector_controls.rst."""
 CONTROLS_SINCE = (6, 17)
 """The first kernel release with attack-vector controls."""
 ISOLATING = frozenset({"full", "emulator"})
@@ -102,10 +103,13 @@ def threads(facts: Facts) -> Outcome:
     """No two tenants share a core: SMT is off, or libvirt schedules by cores."""
     if facts.text("/sys/devices/system/cpu/smt/active") == "0":
         return holds(f"SMT is not active ({facts.maybe('/sys/devices/system/cpu/smt/control') or 'no control'})")
-    scheduled = setting(facts, "sched_core", default="none")
+    found = settings(facts)
+    if found is None:
+        return broken("SMT is on, and no libvirt is here that would keep two tenants off one core")
+    scheduled = found.get("sched_core", "none")
     if scheduled in ISOLATING:
         return holds(f"SMT is on, and libvirt keeps each virtual machine on cores of its own (sched_core={scheduled})")
-    return broken("SMT is on, and nothing keeps two tenants off one core")
+    return broken(f"SMT is on, and libvirt does not keep two tenants off one core (sched_core={scheduled})")
 
 
 def nested(facts: Facts) -> Outcome:
@@ -131,7 +135,7 @@ def huge_page_exec(facts: Facts) -> Outcome:
     return broken(f"kvm.nx_huge_pages is {value}, and the processor may have the fault that it works around")
 
 
-EVALUATORS = {
+EVALUATORS: Mapping[str, Evaluator] = {
     "CPU-001": vulnerabilities,
     "CPU-002": mitigations,
     "CPU-003": switches,

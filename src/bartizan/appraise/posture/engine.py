@@ -1,16 +1,25 @@
 """All rules of a profile applied to one posture document. It never stops at a finding, and *unknown* never passes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from bartizan.appraise.posture import cpu, hardware, iommu, kernel, libvirt, lsm, network
 from bartizan.appraise.posture.catalogue import Rules
-from bartizan.appraise.posture.facts import Facts, Outcome, UnreadError, Verdict, broken, holds, inapplicable, unknown
+from bartizan.appraise.posture.facts import (
+    Evaluator,
+    Facts,
+    Outcome,
+    UnreadError,
+    Verdict,
+    broken,
+    holds,
+    inapplicable,
+    unknown,
+)
 from bartizan.formats.inert import inert
 from bartizan.model.posture import Missing, PostureFinding, PostureResult, Profile, ReportedPosture, Rule
 from bartizan.model.result import Finding, Pointer, Tier
 
-Evaluator = Callable[[Facts], Outcome]
 WHY_LIMIT = 400
 SYSCTL = "/proc/sys/"
 MODULES = "/sys/module/"

@@ -3,7 +3,7 @@
 A file that is absent is told apart from one whose whole file system is not mounted: only the first means anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -151,6 +151,10 @@ class Facts:
             listing = self.posture.folders.get(SELINUX)
             if listing and listing.names == ():
                 raise UnreadError(f"{path} is not there, and {SELINUX} is empty: is selinuxfs mounted?")
+
+
+Evaluator = Callable[[Facts], Outcome]
+"""A rule's function."""
 
 
 def _mounted(witness: str) -> str:

@@ -1,6 +1,8 @@
-"""Platform: TPM, Secure Boot, microcode, memory encryption for guests. What the kernel shows of them, not what a TPM proves."""
+"""Platform: TPM, Secure Boot, microcode, memory encryption for guests, as the kernel shows them; a TPM proves more."""
 
-from bartizan.appraise.posture.facts import Facts, Outcome, broken, holds, unknown
+from collections.abc import Mapping
+
+from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, unknown
 
 EFI = "/sys/firmware/efi"
 VARIABLE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -43,7 +45,11 @@ def microcode(facts: Facts) -> Outcome:
         return unknown("the kernel knows the current microcode of Intel's processors only")
     if said == "Not affected":
         return holds("the microcode is not older than the kernel's list")
-    return unknown(f"the kernel cannot tell: {said}") if said.startswith("Unknown") else broken("the microcode is outdated")
+    return (
+        unknown(f"the kernel cannot tell: {said}")
+        if said.startswith("Unknown")
+        else broken("the microcode is outdated")
+    )
 
 
 def encryption(facts: Facts) -> Outcome:
@@ -57,4 +63,9 @@ def encryption(facts: Facts) -> Outcome:
     return broken(f"KVM keeps no guest's memory from its host with SEV-SNP or TDX: {because}")
 
 
-EVALUATORS = {"HWT-002": tpm, "HWT-003": secure_boot, "HWT-007": microcode, "HWT-008": encryption}
+EVALUATORS: Mapping[str, Evaluator] = {
+    "HWT-002": tpm,
+    "HWT-003": secure_boot,
+    "HWT-007": microcode,
+    "HWT-008": encryption,
+}

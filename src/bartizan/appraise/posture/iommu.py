@@ -1,6 +1,8 @@
 """IOMMU: is there one, does it translate, is what it isolates real? Its groups are the kernel's own account of it."""
 
-from bartizan.appraise.posture.facts import Facts, Outcome, broken, holds, inapplicable
+from collections.abc import Mapping
+
+from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, inapplicable
 
 GROUPS = "/sys/kernel/iommu_groups"
 TABLES = "/sys/firmware/acpi/tables"
@@ -70,7 +72,9 @@ def interrupts(facts: Facts) -> Outcome:
     """Interrupt remapping is not weakened."""
     given = facts.cmdline()
     weak = ["nointremap"] if "nointremap" in given else []
-    weak += [f"intremap={bad}" for bad in ("off", "nosid") if any(bad in v.split(",") for v in given.get("intremap", ()))]
+    weak += [
+        f"intremap={bad}" for bad in ("off", "nosid") if any(bad in v.split(",") for v in given.get("intremap", ()))
+    ]
     if weak:
         return broken(f"the command line weakens interrupt remapping: {', '.join(weak)}")
     return holds("the command line does not weaken interrupt remapping")
@@ -85,7 +89,7 @@ def early_dma(facts: Facts) -> Outcome:
     return broken("the command line lacks efi=disable_early_pci_dma")
 
 
-EVALUATORS = {
+EVALUATORS: Mapping[str, Evaluator] = {
     "IOM-001": present,
     "IOM-003": enabled,
     "IOM-004": translated,

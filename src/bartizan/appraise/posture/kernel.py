@@ -1,8 +1,9 @@
 """The kernel: lockdown, taint, module signing. Plain settings need no function; their rules are data alone."""
 
 import re
+from collections.abc import Mapping
 
-from bartizan.appraise.posture.facts import Facts, Outcome, UnreadError, broken, holds, unknown
+from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, UnreadError, broken, holds, unknown
 
 LOCKDOWN = "/sys/kernel/security/lockdown"
 SIG_ENFORCE = "/sys/module/module/parameters/sig_enforce"
@@ -37,7 +38,11 @@ def lockdown(facts: Facts) -> Outcome:
     if mode is None:
         return unknown(f"{LOCKDOWN} names no mode")
     wanted = " or ".join(facts.terms.accepts)
-    return holds(f"lockdown is {mode}") if mode in facts.terms.accepts else broken(f"lockdown is {mode}; expected: {wanted}")
+    return (
+        holds(f"lockdown is {mode}")
+        if mode in facts.terms.accepts
+        else broken(f"lockdown is {mode}; expected: {wanted}")
+    )
 
 
 def _mode(facts: Facts) -> str | None:
@@ -74,7 +79,9 @@ def tracing(facts: Facts) -> Outcome:
     if value is None:
         return broken("Yama is not active, so processes of one user may trace each other")
     said = f"kernel.yama.ptrace_scope is {value}"
-    return holds(said) if value in facts.terms.accepts else broken(f"{said}: processes of one user may trace each other")
+    return (
+        holds(said) if value in facts.terms.accepts else broken(f"{said}: processes of one user may trace each other")
+    )
 
 
-EVALUATORS = {"KRN-001": tracing, "HWT-004": lockdown, "HWT-005": taint, "HWT-006": signing}
+EVALUATORS: Mapping[str, Evaluator] = {"KRN-001": tracing, "HWT-004": lockdown, "HWT-005": taint, "HWT-006": signing}

@@ -1,8 +1,9 @@
 """libvirt's settings for QEMU. A setting that is not given counts with libvirt's default (src/qemu/qemu.conf.in)."""
 
+from collections.abc import Mapping
 from functools import partial
 
-from bartizan.appraise.posture.facts import Facts, Outcome, UnreadError, broken, holds, inapplicable, unknown
+from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, inapplicable, unknown
 from bartizan.formats.libvirt_conf import Value, parse_libvirt_conf
 
 PLACES = ("/etc/libvirt/qemu.conf", "/etc/kolla/nova-libvirt/qemu.conf")
@@ -24,14 +25,6 @@ def settings(facts: Facts) -> dict[str, Value] | None:
     return None
 
 
-def setting(facts: Facts, name: str, *, default: str) -> Value:
-    """One setting or its default, also where the file is not there or may not be read."""
-    try:
-        return (settings(facts) or {}).get(name, default)
-    except UnreadError:
-        return default
-
-
 def _compared(facts: Facts, *, name: str, default: str) -> Outcome:
     found = settings(facts)
     if found is None:
@@ -43,7 +36,7 @@ def _compared(facts: Facts, *, name: str, default: str) -> Outcome:
 
 
 def security_driver(facts: Facts) -> Outcome:
-    """libvirt confines guests with SELinux or AppArmor, whichever the host has."""
+    """Guests are confined by libvirt through SELinux or AppArmor, whichever the host has."""
     found = settings(facts)
     if found is None:
         return inapplicable(NO_LIBVIRT)
@@ -60,8 +53,18 @@ def user(facts: Facts) -> Outcome:
         return inapplicable(NO_LIBVIRT)
     value = found.get("user")
     if value is None:
-        return unknown("user is not set: the package's build decides, so look at the user of a running guest")
+        return _running_as(facts)
     return broken(f"user is {value}: guests run as root") if value in ROOT else holds(f"guests run as {_shown(value)}")
+
+
+def _running_as(facts: Facts) -> Outcome:
+    """Where libvirt's build decides, running guests tell."""
+    users = {workload.uid for workload in facts.posture.workloads if workload.comm.startswith("qemu")}
+    if not users or None in users:
+        return unknown("user is not set, so libvirt's build decides, and no running guest tells what it decided")
+    if 0 in users:
+        return broken("user is not set, and a running guest's QEMU is root")
+    return holds(f"user is not set, and running guests are user {', '.join(str(user) for user in users)}")
 
 
 def namespaces(facts: Facts) -> Outcome:
@@ -93,7 +96,7 @@ def _shown(value: Value) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-EVALUATORS = {
+EVALUATORS: Mapping[str, Evaluator] = {
     "LVC-001": security_driver,
     "LVC-002": partial(_compared, name="security_default_confined", default="1"),
     "LVC-003": partial(_compared, name="security_require_confined", default="0"),

@@ -1,9 +1,20 @@
-"""Mandatory access control: is a module active and enforcing, and what loosens it? Policy content is judged elsewhere."""
+"""Mandatory access control: is a module active and enforcing, and what loosens it? It does not read policies."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 
-from bartizan.appraise.posture.facts import SELINUX, Facts, Outcome, UnreadError, broken, holds, inapplicable, unknown
+from bartizan.appraise.posture.facts import (
+    SELINUX,
+    Evaluator,
+    Facts,
+    Outcome,
+    UnreadError,
+    broken,
+    holds,
+    inapplicable,
+    unknown,
+)
 
 LSM = "/sys/kernel/security/lsm"
 APPARMOR = "/sys/module/apparmor/parameters/enabled"
@@ -11,6 +22,8 @@ PROFILES = "/sys/kernel/security/apparmor/profiles"
 NO_SELINUX = "this kernel has no SELinux, or it was turned off at boot"
 NO_APPARMOR = "this kernel has no AppArmor"
 PROFILE = re.compile(r"(.+) \((\w[\w-]*)\)")
+ENFORCED = frozenset({"enforce", "kill"})
+"""Modes that deny; kill also ends the process."""
 SHOWN = 5
 WIDENING = (
     "virt_use_comm",
@@ -86,7 +99,7 @@ def profiles(facts: Facts) -> Outcome:
     if facts.maybe(APPARMOR) != "Y":
         return inapplicable("AppArmor is not active")
     rows = [PROFILE.fullmatch(line) for line in facts.text(PROFILES).splitlines()]
-    loose = [f"{row[1]} ({row[2]})" for row in rows if row is not None and row[2] != "enforce"]
+    loose = [f"{row[1]} ({row[2]})" for row in rows if row is not None and row[2] not in ENFORCED]
     if loose:
         more = f" and {len(loose) - SHOWN} more" if len(loose) > SHOWN else ""
         return broken(f"{len(loose)} of {len(rows)} profiles are not enforced: {', '.join(loose[:SHOWN])}{more}")
@@ -98,7 +111,9 @@ def enforcing(facts: Facts) -> Outcome:
     value = facts.maybe(f"{SELINUX}/enforce")
     if value is None:
         return inapplicable(NO_SELINUX)
-    return holds("SELinux is enforcing") if value == "1" else broken("SELinux is permissive: it logs and denies nothing")
+    return (
+        holds("SELinux is enforcing") if value == "1" else broken("SELinux is permissive: it logs and denies nothing")
+    )
 
 
 def next_boot(facts: Facts) -> Outcome:
@@ -131,13 +146,15 @@ def ptrace_denied(facts: Facts) -> Outcome:
     """SELinux lets no confined process trace another."""
     if facts.maybe_names(SELINUX) is None:
         return inapplicable(NO_SELINUX)
-    value = facts.maybe(f"{SELINUX}/booleans/deny_ptrace") if "deny_ptrace" in facts.names(f"{SELINUX}/booleans") else None
+    value = (
+        facts.maybe(f"{SELINUX}/booleans/deny_ptrace") if "deny_ptrace" in facts.names(f"{SELINUX}/booleans") else None
+    )
     if value is None:
         return unknown("this policy has no boolean deny_ptrace")
     return holds("the boolean deny_ptrace is on") if value.startswith("1") else broken("the boolean deny_ptrace is off")
 
 
-EVALUATORS = {
+EVALUATORS: Mapping[str, Evaluator] = {
     "AA-001": apparmor,
     "AA-003": profiles,
     "KRN-006": switched_off,

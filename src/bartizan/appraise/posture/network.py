@@ -1,8 +1,9 @@
-"""Network acceleration: drivers without isolation, huge pages, DPDK's runtime folder, vhost-user sockets, Open vSwitch."""
+"""Network acceleration: drivers without isolation, huge pages, DPDK's folders, vhost-user sockets, Open vSwitch."""
 
 import re
+from collections.abc import Mapping
 
-from bartizan.appraise.posture.facts import Facts, Outcome, broken, holds, inapplicable, unknown
+from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, inapplicable, unknown
 from bartizan.model.posture import Node
 
 DRIVERS = "/sys/bus/pci/drivers"
@@ -23,7 +24,9 @@ def unsafe_drivers(facts: Facts) -> Outcome:
     if facts.maybe_names(DRIVERS) is None:
         return inapplicable("this machine has no PCI bus")
     there = [driver for driver in UNSAFE if driver in facts.names(DRIVERS)]
-    bound = [f"{name} ({driver})" for driver in there for name in facts.names(f"{DRIVERS}/{driver}") if DEVICE.match(name)]
+    bound = [
+        f"{name} ({driver})" for driver in there for name in facts.names(f"{DRIVERS}/{driver}") if DEVICE.match(name)
+    ]
     if bound:
         return broken(f"devices are driven from user space without an IOMMU: {', '.join(bound)}")
     return holds("no device is bound to igb_uio or uio_pci_generic")
@@ -31,7 +34,7 @@ def unsafe_drivers(facts: Facts) -> Outcome:
 
 def huge_pages(facts: Facts) -> Outcome:
     """What lies in huge pages is open to its owner only."""
-    points = [row.split(" ", 1)[1] for row in facts.text(MOUNTS).splitlines()]
+    points = [row.partition(" ")[2] for row in facts.text(MOUNTS).splitlines()]
     if not points:
         return inapplicable("no huge pages are mounted")
     nodes = [node for node in facts.posture.nodes.values() if _lies_in(node, points)]
@@ -68,7 +71,9 @@ def vhost_sockets(facts: Facts) -> Outcome:
     if loose:
         return broken(f"anybody may connect: {_modes(facts, loose)}")
     if None in nodes:
-        return unknown(f"{nodes.count(None)} of {len(paths)} vhost-user sockets lie out of sight, in another mount namespace")
+        return unknown(
+            f"{nodes.count(None)} of {len(paths)} vhost-user sockets lie out of sight, in another mount namespace"
+        )
     return holds(f"{len(paths)} vhost-user sockets are closed to others")
 
 
@@ -90,7 +95,7 @@ def _modes(facts: Facts, nodes: list[Node]) -> str:
     return ", ".join(f"{node.path} ({node.mode:04o})" for node in nodes if facts.node(node.path))
 
 
-EVALUATORS = {
+EVALUATORS: Mapping[str, Evaluator] = {
     "DPK-001": unsafe_drivers,
     "DPK-005": huge_pages,
     "DPK-008": runtime,

@@ -21,10 +21,12 @@ def posture(
         str | None, typer.Option("--explain", help="One rule in full, and how it came out here.", metavar="ID")
     ] = None,
     fix_plan: Annotated[
-        bool, typer.Option("--fix-plan", help="What to mend, grouped by where: settings, libvirt, boot loader, firmware.")
+        bool,
+        typer.Option("--fix-plan", help="What to mend, grouped by where: settings, libvirt, boot loader, firmware."),
     ] = False,
     root: Annotated[
-        Path, typer.Option("--root", help="The file tree to read: a recorded host in place of this machine.", metavar="DIR")
+        Path,
+        typer.Option("--root", help="The file tree to read: a recorded host in place of this machine.", metavar="DIR"),
     ] = Path("/"),
     show_all: ShowAll = False,
     as_json: AsJson = False,

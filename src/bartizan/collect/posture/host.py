@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+MACHINE = Path("/")
 MAX_TEXT = 256 * 1024
 """Bytes read of one file; the longest, AppArmor's list of profiles, has some 60 bytes for each."""
 MAX_NAMES = 4096
@@ -58,8 +59,8 @@ class Node:
 class Host:
     """A machine's file tree at `root`, and everything that was read of it; `/` is this machine."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
-        self.root = os.path.realpath(root)
+    def __init__(self, root: Path = MACHINE) -> None:
+        self.root = Path(os.path.realpath(root))
         self.files: Dict[str, Reading] = {}
         self.folders: Dict[str, Listing] = {}
         self.nodes: Dict[str, Node] = {}
@@ -89,7 +90,7 @@ class Host:
     def glance_names(self, path: str, limit: int = MAX_NAMES) -> Listing:
         """The names in a folder without keeping them."""
         try:
-            found = sorted(os.fsencode(name) for name in os.listdir(self._real(path)))
+            found = sorted(os.fsencode(entry.name) for entry in self._real(path).iterdir())
         except OSError as error:
             return Listing(path, None, ERRORS.get(error.errno or 0, FAILED))
         if len(found) > limit:
@@ -99,7 +100,7 @@ class Host:
     def node(self, path: str) -> Optional[Node]:
         """What stands at a path, kept; None, and nothing kept, when nothing that can be seen does."""
         try:
-            found = os.stat(self._real(path))
+            found = self._real(path).stat()
         except OSError:
             return None
         kind = next((name for is_kind, name in KINDS if is_kind(found.st_mode)), "other")
@@ -110,14 +111,14 @@ class Host:
     def link(self, path: str) -> Optional[str]:
         """Where a link points, not kept; None when it cannot be read."""
         try:
-            parent = self._real(os.path.dirname(path))
-            return os.readlink(os.path.join(parent, os.path.basename(path)))
+            folder, _, name = path.rpartition("/")
+            return os.fspath((self._real(folder) / name).readlink())
         except OSError:
             return None
 
     def _read(self, path: str) -> bytes:
         descriptor = os.open(self._real(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        with open(descriptor, "rb", buffering=0) as file:
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "not a file", path)
             parts: List[bytes] = []
@@ -130,12 +131,12 @@ class Host:
                 room -= len(part)
             return b"".join(parts)
 
-    def _real(self, path: str) -> str:
+    def _real(self, path: str) -> Path:
         """The path below the root; a link that leads out of it counts as absent."""
-        below = os.path.join(self.root, path.lstrip("/"))
-        if self.root == "/":
+        below = self.root / path.lstrip("/")
+        if self.root == MACHINE:
             return below
-        real = os.path.realpath(below)
-        if real != self.root and not real.startswith(self.root + os.sep):
+        real = Path(os.path.realpath(below))
+        if real != self.root and self.root not in real.parents:
             raise OSError(errno.ENOENT, "outside of the root", path)
         return real

@@ -35,7 +35,7 @@ LOADED = "/proc/modules"
 
 
 def read(host: Host) -> None:
-    """Keep what the kernel says of itself; of the modules only the names, of the command line only the kernel's part."""
+    """Keep what the kernel says of itself; of modules only the names, of the command line only the kernel's part."""
     for path in (*FILES, *(f"/proc/sys/{name}" for name in SETTINGS)):
         host.text(path)
     host.files[COMMAND_LINE] = _kernels_part(host.glance(COMMAND_LINE))

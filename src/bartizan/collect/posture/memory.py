@@ -32,4 +32,4 @@ def _listed(points: List[str]) -> Reading:
 def _huge_page_mounts(mounts: str) -> List[str]:
     """Where hugetlbfs is mounted; of the other mounts nothing is kept."""
     rows = [line.split(" ") for line in mounts.splitlines()]
-    return sorted({row[1] for row in rows if len(row) > 2 and row[2] == "hugetlbfs"})
+    return sorted({row[1] for row in rows if row[2:3] == ["hugetlbfs"]})

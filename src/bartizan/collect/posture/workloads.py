@@ -73,11 +73,14 @@ def _workload(host: Host, pid: int, seen: Dict[str, int]) -> Optional[Workload]:
 def _identity(cmdline: str) -> Tuple[Optional[str], Optional[str]]:
     """QEMU's -name (its guest= part) and -uuid, if they look like such."""
     words = cmdline.split("\0")
-    given = dict(zip(words, words[1:]))
-    name = given.get("-name", "").split(",", 1)[0]
-    name = name[len("guest=") :] if name.startswith("guest=") else name
-    uuid = given.get("-uuid", "")
+    name = _after(words, "-name").split(",", 1)[0].removeprefix("guest=")
+    uuid = _after(words, "-uuid")
     return (name if ID.fullmatch(name) else None), (uuid if ID.fullmatch(uuid) else None)
+
+
+def _after(words: List[str], option: str) -> str:
+    at = words.index(option) + 1 if option in words else len(words)
+    return words[at] if at < len(words) else ""
 
 
 def _described(
