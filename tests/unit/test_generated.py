@@ -191,4 +191,5 @@ def test_the_finding_says_how_many_files_come_from_where() -> None:
 
 def test_the_shipped_rules_are_two_and_narrow_and_not_in_the_default_policy() -> None:
     assert not default_policy().generated
-    assert [rule.name for rule in shipped_policy("packaged").generated] == ["Python byte code", "dynamic loader's cache"]
+    rules = shipped_policy("packaged").generated
+    assert [rule.name for rule in rules] == ["Python byte code", "dynamic loader's cache"]

@@ -34,11 +34,11 @@ class MeasuredText:
 class BootFacts:
     """What explained events say.
 
-    secure_boot: the variable's value, None when no verified event holds it; shim_validation_off: an authority named MokSBState
-    says so; dbx_read: a verified event holds the
-    machine's own revocations and they can be read; dbx_images and dbx_certificates: SHA-256
-    of what the machine's own dbx revokes; sbat: component to generation from SbatLevel, None when not measured;
-    images: events that stand for an executed image; first_step: texts about who measured the first code.
+    secure_boot: the variable's value, None when no verified event holds it; shim_validation_off: an authority named
+    MokSBState says so; dbx_read: a verified event holds the machine's own revocations and they can be read;
+    dbx_images and dbx_certificates: SHA-256 of what they revoke; sbat: component to generation from SbatLevel, None
+    when not measured; images: events that stand for an executed image; first_step: texts about who measured the first
+    code.
     """
 
     secure_boot: bool | None
