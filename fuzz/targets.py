@@ -191,6 +191,7 @@ SEEDS: Mapping[str, Seeds] = {
     "signature": files("**/*.sig"),
     "tpm12_quote": files("**/*tpm12*", "**/*.quote"),
     "credential": seeds.credentials,
+    "posture": files("posture/*.json"),
     "boot_log": seeds.LOGS,
     "boot_log_judged": seeds.LOGS,
     "embedded_log": seeds.LOGS,

@@ -13,7 +13,7 @@ from bartizan.collect.posture.host import Host
 from bartizan.formats.posture import decode_posture
 from bartizan.model.posture import PostureFinding, PostureResult, Profile, ReadError
 from bartizan.model.result import Tier
-from tests.unit.posture_hosts import Tree, judged, tree
+from tests.unit.posture_hosts import VECTORS, Tree, judged, tree
 
 NOTHING = b'{"files":[],"folders":[],"nodes":[],"privileged":%s,"version":1,"workloads":[]}'
 
@@ -355,6 +355,16 @@ def test_what_goes_to_init_is_not_kept(tmp_path: Path) -> None:
     result = Tree(files={"/proc/cmdline": "quiet -- mitigations=off token=1\n"}).write(tmp_path)
 
     assert found(judged(result), "CPU-002").finding.tier is Tier.AFFIRMING
+
+
+def test_the_document_of_a_recorded_machine_is_still_the_same_bytes(tmp_path: Path) -> None:
+    """A quote is bound to these bytes: what changes them needs a new version of the document."""
+    recorded = (VECTORS / "cloud_vm.json").read_bytes()
+
+    collected = collect_posture(tree("cloud_vm").write(tmp_path))
+
+    assert collected.replace(b'"privileged":false', b'"privileged":true') == recorded
+    assert decode_posture(recorded).privileged
 
 
 def test_workloads_are_told_with_their_fences(tmp_path: Path) -> None:

@@ -115,3 +115,10 @@ def test_an_authority_made_unreadable_hides_no_revoked_certificate() -> None:
 
     assert result.level == 1
     assert [finding.tier for finding in of(result, "secure-boot.revoked")] == [Tier.NONE]
+
+
+def test_the_result_says_for_each_pcr_which_bank_explains_it_best() -> None:
+    strength = at_home(good()).strength
+
+    assert strength[0] == strength[9] == "sha384"
+    assert set(strength) == {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14}

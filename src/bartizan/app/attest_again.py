@@ -256,6 +256,7 @@ def _with(state: NodeState, findings: Sequence[Finding]) -> NodeState:
         policy=result.policy,
         reference=result.reference,
     )
+    result = replace(result, strength=state.result.strength)
     return replace(state, result=result, stuck=tuple(dict.fromkeys((*state.stuck, *new))))
 
 

@@ -40,7 +40,8 @@ def appraise(context: Context, levels: Sequence[Level], *, state: State) -> Atte
     """The Attestation Result for one attestation; every check runs, whatever the others say."""
     found = [*_from_verification(context), *(finding for check in CHECKS for finding in check(context))]
     findings = tuple(_waived(finding, context.policy) for finding in found)
-    return fold(findings, levels, state=state, policy=context.policy.name, reference=_named(context))
+    result = fold(findings, levels, state=state, policy=context.policy.name, reference=_named(context))
+    return replace(result, strength=boot.strongest(context.evidence.boot))
 
 
 def refused(

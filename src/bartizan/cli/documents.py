@@ -100,6 +100,7 @@ def result_document(result: AttestationResult) -> dict[str, Any]:
             }
             for rung in result.ladder
         ],
+        "strength": {str(pcr): bank for pcr, bank in result.strength.items()},
         "policy": result.policy,
         "reference": result.reference,
         "findings": [finding_document(finding) for finding in result.findings],

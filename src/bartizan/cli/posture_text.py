@@ -40,6 +40,7 @@ def show_posture(report: PostureReport, *, show_all: bool) -> None:
             console.print(Text(area[0].upper() + area[1:], style="bold underline"))
             for one in shown:
                 _show_finding(one)
+                _show_reasons(one)
             console.print()
     _show_workloads(report.posture.workloads)
     _show_unknown(report)
@@ -67,11 +68,14 @@ def _show_finding(one: PostureFinding) -> None:
     head.append(f"  {one.rule.severity.value}  ", style="default")
     head.append(one.finding.why, style="default")
     console.print(Padding(head, (0, 0, 0, 2)))
-    if one.finding.tier is Tier.AFFIRMING:
-        return
-    _labelled("read", _readings(one.read))
-    _labelled("why", f"{one.rule.why} {one.rule.impact}")
-    if one.finding.tier is not Tier.NONE:
+    if one.finding.tier is not Tier.AFFIRMING:
+        _labelled("read", _readings(one.read))
+
+
+def _show_reasons(one: PostureFinding) -> None:
+    if one.finding.tier is not Tier.AFFIRMING:
+        _labelled("why", f"{one.rule.why} {one.rule.impact}")
+    if one.finding.tier in {Tier.WARNING, Tier.CONTRAINDICATED}:
         _labelled("fix", one.rule.fix)
 
 

@@ -117,7 +117,10 @@ class Rung:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationResult:
-    """The verdict on one entity; `findings` are all of them, the worst first within their check's order."""
+    """The verdict on one entity; `findings` are all of them, in the order of their checks.
+
+    strength: for each PCR that a log explains, the strongest bank in which it does.
+    """
 
     level: int
     state: State

@@ -4,7 +4,18 @@ from collections.abc import Iterator
 
 from bartizan.appraise.context import Context
 from bartizan.model.digest import HashAlg
+from bartizan.model.evidence import VerifiedBoot
 from bartizan.model.result import Finding, Pointer, Tier
+
+
+def strongest(boot: VerifiedBoot) -> dict[int, str]:
+    """For each PCR that a log explains the strongest bank in which it does: longest digest first, SHA-1 last."""
+    found: dict[int, HashAlg] = {}
+    for each in boot.explanations:
+        if each.explained and each.events:
+            best = found.get(each.pcr, each.bank)
+            found[each.pcr] = max(best, each.bank, key=lambda bank: bank.size)
+    return {pcr: bank.label for pcr, bank in sorted(found.items())}
 
 
 def strength(context: Context) -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def vulnerabilities(facts: Facts) -> Outcome:
 def mitigations(facts: Facts) -> Outcome:
     """The command line leaves no class of attacks open; `mitigations=off` is only one way to do so."""
     values = facts.cmdline().get("mitigations", ())
-    said = " ".join(f"mitigations={value}" for value in values) or "mitigations= is not given, which means auto"
+    said = " ".join(f"mitigations={value}" for value in values) or "mitigations= is not given"
     if any(value.startswith("off") for value in values):
         return broken(f"{said}: no processor vulnerability is mitigated")
     tokens = {token for value in values for token in value.split(",")}

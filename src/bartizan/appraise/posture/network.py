@@ -42,7 +42,7 @@ def huge_pages(facts: Facts) -> Outcome:
     loose += [node for node in nodes if node.path in points and node.mode & OTHERS_WRITE]
     if loose:
         return broken(f"open to everybody: {_modes(facts, loose)}")
-    return holds(f"huge pages at {', '.join(points)} are open to their owners only ({len(nodes) - len(points)} files)")
+    return holds(f"huge pages at {', '.join(points)} are open to their owners only")
 
 
 def _lies_in(node: Node, points: list[str]) -> bool:
@@ -58,7 +58,7 @@ def runtime(facts: Facts) -> Outcome:
     loose = [node for node in nodes if node is not None and node.mode & OTHERS]
     if loose:
         return broken(f"open to everybody: {_modes(facts, loose)}")
-    return holds(f"{len(names)} runtime folders are closed to others")
+    return holds(f"DPDK's runtime folders are closed to others: {', '.join(names)}")
 
 
 def vhost_sockets(facts: Facts) -> Outcome:
@@ -74,7 +74,7 @@ def vhost_sockets(facts: Facts) -> Outcome:
         return unknown(
             f"{nodes.count(None)} of {len(paths)} vhost-user sockets lie out of sight, in another mount namespace"
         )
-    return holds(f"{len(paths)} vhost-user sockets are closed to others")
+    return holds(f"no vhost-user socket is open to others (looked at: {len(paths)})")
 
 
 def switch_user(facts: Facts) -> Outcome:

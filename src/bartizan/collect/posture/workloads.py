@@ -64,10 +64,11 @@ def _workload(host: Host, pid: int, seen: Dict[str, int]) -> Optional[Workload]:
     if SWITCH.match(comm):
         return _described(host, pid, kind="switch", comm=comm)
     container = CONTAINER.search(host.glance(f"/proc/{pid}/cgroup").value or "")
-    if container is None or container.group(1) in seen:
+    name = container.group(1).removesuffix(".scope") if container else None
+    if name is None or name in seen:
         return None
-    seen[container.group(1)] = pid
-    return _described(host, pid, kind="container", comm=comm, name=container.group(1))
+    seen[name] = pid
+    return _described(host, pid, kind="container", comm=comm, name=name)
 
 
 def _identity(cmdline: str) -> Tuple[Optional[str], Optional[str]]:
