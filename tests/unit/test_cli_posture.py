@@ -81,6 +81,7 @@ def test_all_shows_what_is_in_order_too(hardened: Path) -> None:
     assert ran.code == 0
     assert "✔ affirming  CPU-002" in ran.out
     assert "instance-00000001" in ran.out
+    assert "capabilities 14, over its own user namespace only" in " ".join(ran.out.split())
 
 
 def test_one_rule_is_explained_with_its_outcome(cloud: Path) -> None:

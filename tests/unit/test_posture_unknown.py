@@ -238,6 +238,12 @@ def test_open_vswitch_is_unknown_where_processes_are_hidden(tmp_path: Path) -> N
     assert found(changed(tmp_path, absent=["/proc/1"]), "DPK-014").finding.tier is Tier.NONE
 
 
+def test_the_user_of_open_vswitch_is_shown_as_read(tmp_path: Path) -> None:
+    [reading] = found(judged(tree("hardened_apparmor").write(tmp_path)), "DPK-014").read
+
+    assert (reading.path, reading.value) == ("/proc/41/status", "Uid 997 (ovs-vswitchd)")
+
+
 def test_open_vswitch_of_an_unknown_user_is_unknown(tmp_path: Path) -> None:
     result = changed(tmp_path, files={"/proc/41/status": "Name:\tovs-vswitchd\n"})
 

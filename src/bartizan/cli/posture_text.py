@@ -1,5 +1,6 @@
 """A machine's posture as people read it: the worst area first, each finding with what was read and how to mend it."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from rich.padding import Padding
@@ -11,6 +12,7 @@ from bartizan.formats.inert import inert
 from bartizan.model.posture import Mend, PostureFinding, Reading, Rule, Workload
 from bartizan.model.result import Tier
 
+HEX = re.compile(r"[0-9a-f]{1,64}")
 SHOWN_READINGS = 3
 SHOWN_VALUE = 100
 SECCOMP: Mapping[int | None, str] = {0: "none", 1: "strict", 2: "filter"}
@@ -131,15 +133,19 @@ def _fences(workload: Workload) -> tuple[str, ...]:
         f"label {inert(workload.label) if workload.label else 'not known or none'}",
         f"seccomp {SECCOMP.get(workload.seccomp, 'not known')}",
         f"no new privileges {told.get(workload.no_new_privs, 'not known')}",
-        f"capabilities {_capabilities(workload.cap_eff)}",
+        f"capabilities {_capabilities(workload)}",
         f"own namespaces {private}",
     )
 
 
-def _capabilities(mask: str | None) -> str:
-    if mask is None:
+def _capabilities(workload: Workload) -> str:
+    """How many, and over what: in a user namespace of its own a process holds them over that alone."""
+    mask = workload.cap_eff
+    if mask is None or not HEX.fullmatch(mask):
         return "not known"
-    return "none" if set(mask) == {"0"} else inert(mask.lstrip("0"))
+    count = int(mask, 16).bit_count()
+    own = ", over its own user namespace only" if count and "user" in (workload.private or ()) else ""
+    return f"{count or 'none'}{own}"
 
 
 def show_rule(rule: Rule, report: PostureReport) -> None:

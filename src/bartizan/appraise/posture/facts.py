@@ -124,6 +124,15 @@ class Facts:
             self.read[path] = Reading(path=path, value=shown)
         return node
 
+    def users(self, comm: str) -> list[int | None]:
+        """The users of the running workloads whose program's name begins so; None for one that cannot be seen."""
+        running = [workload for workload in self.posture.workloads if workload.comm.startswith(comm)]
+        for one in running:
+            path = f"/proc/{one.pid}/status"
+            uid = None if one.uid is None else f"Uid {one.uid} ({one.comm})"
+            self.read[path] = Reading(path=path, value=uid, error=ReadError.FAILED if uid is None else None)
+        return [workload.uid for workload in running]
+
     def first(self, *paths: str) -> None:
         """Move what decided to the front of what was read."""
         self.read.update({path: self.read.pop(path) for path in list(self.read) if path not in paths})

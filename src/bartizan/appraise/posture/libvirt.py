@@ -59,7 +59,7 @@ def user(facts: Facts) -> Outcome:
 
 def _running_as(facts: Facts) -> Outcome:
     """Where libvirt's build decides, running guests tell."""
-    users = {workload.uid for workload in facts.posture.workloads if workload.comm.startswith("qemu")}
+    users = set(facts.users("qemu"))
     if not users or None in users:
         return unknown("user is not set, so libvirt's build decides, and no running guest tells what it decided")
     if 0 in users:

@@ -79,16 +79,14 @@ def vhost_sockets(facts: Facts) -> Outcome:
 
 def switch_user(facts: Facts) -> Outcome:
     """Open vSwitch does not run as root."""
-    running = [workload for workload in facts.posture.workloads if workload.comm.startswith("ovs-vswitchd")]
-    if facts.node(FIRST_PROCESS) is None:
+    if FIRST_PROCESS not in facts.posture.nodes:
         return unknown("processes of other users are hidden (hidepid): run as root to know")
-    if not running:
+    users = facts.users("ovs-vswitchd")
+    if not users:
         return inapplicable("ovs-vswitchd does not run here")
-    if any(workload.uid is None for workload in running):
+    if None in users:
         return unknown("the user of ovs-vswitchd cannot be seen")
-    if any(workload.uid == 0 for workload in running):
-        return broken("ovs-vswitchd runs as root")
-    return holds(f"ovs-vswitchd runs as user {running[0].uid}")
+    return broken("ovs-vswitchd runs as root") if 0 in users else holds(f"ovs-vswitchd runs as user {users[0]}")
 
 
 def _modes(facts: Facts, nodes: list[Node]) -> str:
