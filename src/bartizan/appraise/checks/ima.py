@@ -9,7 +9,7 @@ from bartizan.appraise.generated import rule_for
 from bartizan.appraise.measured import all_known, covered_columns, look_up, measured_twice
 from bartizan.formats.inert import inert
 from bartizan.model.boot_facts import MeasuredText
-from bartizan.model.ima import ImaEntry
+from bartizan.model.ima import IMA_PCR, ImaEntry
 from bartizan.model.policy import GeneratedRule
 from bartizan.model.reference import ReferenceState
 from bartizan.model.result import Finding, Pointer, Tier
@@ -35,7 +35,10 @@ def list_present(context: Context) -> Iterator[Finding]:
     """ima.list-present: whether an IMA list came with the evidence at all."""
     ima = context.evidence.ima
     if ima is None:
-        why = "no IMA list came with the evidence: what ran after the boot is not known"
+        extended = any(context.evidence.quote.pcrs.get(context.bank, {}).get(IMA_PCR, b""))
+        why = "no IMA list came with the evidence: what ran after the boot is not known" + (
+            ", though PCR 10 was extended; nor whether another kernel was started since (kexec)" if extended else ""
+        )
         yield context.say("ima.list-present", Tier.NONE, why, Pointer(pcr=10))
     else:
         yield context.say("ima.list-present", Tier.AFFIRMING, f"an IMA list with {len(ima.list.entries)} entries")
