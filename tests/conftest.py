@@ -1,11 +1,13 @@
 """Shuts the network for every test but those of `tests/integration`, which talk to emulated TPMs on this machine."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers 80; what the commands print is as wide as in a pipe
 INTEGRATION = Path(__file__).parent / "integration"
 
 

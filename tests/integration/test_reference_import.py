@@ -91,7 +91,7 @@ def test_the_closure_of_a_node_is_taken_from_every_repository_imported_so_far(
         packages=(replace(LIBRARY, version="2.36-9+deb12u1"),),
     )
     security.publish()
-    second = imported(security, "--installed", installed, suite="bookworm-security")
+    second = imported(security, "--installed", installed, "--force", suite="bookworm-security")
 
     assert (first.code, first.document["missing"]) == (1, ["libc6 2.36-9+deb12u1 amd64"])
     assert (second.code, second.document["missing"], second.document["packages"]) == (0, [], 2)
@@ -206,10 +206,12 @@ def test_a_package_that_is_gone_is_named_and_fetched_next_time(repository: Repos
     target.unlink()
     first = imported(repository)
     target.write_bytes(raw)
-    second = imported(repository)
+    unforced = imported(repository)
+    second = imported(repository, "--force")
 
+    assert (unforced.code, "another set is there" in unforced.document["error"]["why"]) == (2, True)
     assert (first.code, [row["package"] for row in first.document["refused"]]) == (1, [LIBRARY.filename])
-    assert (second.code, second.document["added"], second.document["held"]) == (0, 1, 2)
+    assert (second.code, second.document["added"], second.document["held"]) == (0, 0, 3)
 
 
 def test_a_package_that_calls_itself_otherwise_is_left_out(repository: Repository) -> None:
@@ -277,6 +279,15 @@ def test_another_database_and_another_version_are_refused(repository: Repository
 
     assert "not a package store" in first.document["error"]["why"]
     assert "version 99" in imported(repository).document["error"]["why"]
+
+
+def test_a_list_of_packages_that_is_none_is_named_in_few_words(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(bytes(range(200, 256)) * 5)
+
+    error = imported(repository, "--installed", tmp_path / "noise").document["error"]
+
+    assert error["what"] == f"{tmp_path / 'noise'}: list of installed packages"
+    assert len(error["why"]) < 120
 
 
 def test_the_terminal_gets_the_same_in_words(repository: Repository, tmp_path: Path) -> None:

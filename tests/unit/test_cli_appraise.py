@@ -193,7 +193,7 @@ def test_reference_values_that_were_edited_are_refused(reference: Path, tmp_path
     ran = judge("good", tmp_path, "--json")
 
     assert (ran.code, ran.document["error"]["kind"]) == (2, "decode")
-    assert ran.document["error"]["what"].startswith("reference.json: ")
+    assert ran.document["error"]["what"].partition("reference.json: ")[1]
 
 
 POLICIES = {

@@ -184,6 +184,24 @@ def test_the_posture_document_is_the_same_each_time(hardened: Path) -> None:
     assert collect_posture(hardened) == collect_posture(hardened)
 
 
+def test_a_folder_without_a_machine_is_refused(tmp_path: Path) -> None:
+    ran = run("posture", "--root", tmp_path, "--json")
+
+    assert (ran.code, ran.document["error"]["kind"]) == (2, "config")
+    assert "nothing of a machine could be read there" in ran.document["error"]["why"]
+
+
+def test_grave_rules_that_could_not_be_looked_at_are_counted(cloud: Path, hardened: Path) -> None:
+    assert "could not be looked at" not in run("posture", "--root", hardened).out
+
+    (cloud / "proc" / "cmdline").unlink()
+    findings = run("posture", "--root", cloud, "--json").findings
+    grave = [f for f in findings if f["tier"] == "none" and f["severity"] in {"critical", "high"}]
+
+    assert len(grave) > 1
+    assert f"{len(grave)} critical or high rules could not be looked at." in run("posture", "--root", cloud).out
+
+
 def test_text_from_a_machine_cannot_steer_a_terminal(hardened: Path) -> None:
     (hardened / "proc" / "cmdline").write_text("mitigations=auto,no_guest_host,\x1b[2J\n")
 

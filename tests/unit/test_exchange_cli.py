@@ -97,9 +97,9 @@ def test_people_are_told_what_was_written(tmp_path: Path, reference: Path) -> No
     exported = run("reference", "export", "corim", reference, "--out", out)
     imported = run("reference", "import", "corim", out, "--out", tmp_path / "new", "--name", "theirs")
 
-    assert "1 boot measurements and 1 files" in words(exported.out)
+    assert "1 boot measurement and 1 file," in words(exported.out)
     assert "not signed" in words(exported.out)
-    assert "1 boot measurements and 1 files" in words(imported.out)
+    assert "1 boot measurement and 1 file from CoRIM" in words(imported.out)
     assert "set theirs@sha256:" in words(imported.out)
 
 
@@ -333,3 +333,53 @@ def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
 
     assert run("result", "show", path, "--key", public(tmp_path)).code == 2
+
+
+def test_a_file_that_is_no_corim_is_named(tmp_path: Path) -> None:
+    (tmp_path / "noise.bin").write_bytes(b"\xff\x13\x37noise")
+
+    ran = run("reference", "import", "corim", tmp_path / "noise.bin", "--out", tmp_path / "new")
+
+    assert ran.code == 2
+    assert "noise.bin: no CoRIM" in words(ran.err)
+
+
+def test_a_file_that_is_no_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "noise.bin").write_bytes(b"\xff\x13\x37noise")
+
+    ran = run("result", "show", tmp_path / "noise.bin", "--key", public(tmp_path))
+
+    assert ran.code == 2
+    assert "noise.bin at byte" in words(ran.err)
+    assert "neither a JWT nor a CWT" in words(ran.err)
+
+
+def test_a_file_that_holds_no_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "noise.bin").write_bytes(b"noise")
+
+    ran = run("result", "show", tmp_path / "noise.bin", "--key", tmp_path / "noise.bin", "--json")
+
+    assert (ran.code, ran.document["error"]["what"]) == (2, f"{tmp_path / 'noise.bin'}: key file")
+
+
+def test_a_folder_in_the_place_of_the_file_to_write_is_named(tmp_path: Path, reference: Path) -> None:
+    (tmp_path / "folder").mkdir()
+
+    ran = run("reference", "export", "corim", reference, "--out", tmp_path / "folder", "--json")
+
+    assert (ran.code, ran.document["error"]["kind"]) == (2, "config")
+    assert f"{tmp_path / 'folder'}: it is a folder" in ran.document["error"]["why"]
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_an_import_does_not_replace_another_set(tmp_path: Path, reference: Path) -> None:
+    out = tmp_path / "web.corim"
+    run("reference", "export", "corim", reference, "--out", out)
+    before = (reference / "reference.json").read_bytes()
+
+    refused = run("reference", "import", "corim", out, "--out", reference, "--name", "theirs")
+    same = (reference / "reference.json").read_bytes() == before
+    forced = run("reference", "import", "corim", out, "--out", reference, "--name", "theirs", "--force")
+
+    assert (refused.code, same, forced.code) == (2, True, 0)
+    assert read_reference(reference).name == "theirs"

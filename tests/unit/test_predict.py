@@ -267,7 +267,7 @@ def test_a_boot_that_does_not_add_up_foretells_nothing() -> None:
     boot, ima = verified(machine)
     other = replace(boot, findings=(replace(boot.findings[0], id="boot.pcr-explained", tier=Tier.NONE),))
 
-    with pytest.raises(VerifyError, match="nothing is proposed"):
+    with pytest.raises(VerifyError, match="nothing is predicted from this boot"):
         predict(other, ima, Components(source="x", command_line="y"), vetting=ANYONE, name="next")
 
 

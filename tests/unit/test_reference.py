@@ -58,7 +58,7 @@ def test_a_proposal_can_have_a_name(tmp_path: Path) -> None:
 
 def test_a_new_proposal_replaces_the_old_one_whole(tmp_path: Path) -> None:
     for boot in ("good", "iommu"):
-        assert run("reference", "propose", BOOTS / boot, "--out", tmp_path).code == 0
+        assert run("reference", "propose", BOOTS / boot, "--out", tmp_path, "--force").code == 0
 
     assert [path.name for path in tmp_path.iterdir()] == ["reference.json"]
     assert json.loads((tmp_path / "reference.json").read_text("utf-8"))["name"] == "iommu"

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from bartizan.app.import_files import files_below
 from bartizan.app.reference_folder import read_reference, write_reference
-from bartizan.errors import DecodeError, VerifyError
+from bartizan.errors import ConfigError, DecodeError, VerifyError
 from bartizan.formats import reference_signature
+from bartizan.formats.reference_file import encode_reference
 from bartizan.formats.reference_signature import decode_reference_signatures
 from bartizan.model.digest import HashAlg
 from bartizan.model.reference import Origin, ReferenceEvent, ReferenceFile, ReferenceSet
@@ -31,6 +34,11 @@ def reference(tmp_path: Path) -> Path:
     some = ReferenceSet(name="mixed", source="a test", events=(EVENT,), files=(CUT, OWN), digest="")
     write_reference(some, tmp_path / "ref")
     return tmp_path / "ref"
+
+
+def bare(text: str) -> str:
+    """A text without blanks and line breaks: where lines end depends on the length of the test's folder."""
+    return "".join(text.split())
 
 
 def keys(folder: Path, private: Private, name: str) -> tuple[Path, Path]:
@@ -111,11 +119,14 @@ def test_each_way_that_a_signature_does_not_count(reference: Path, tmp_path: Pat
 
     assert "by an accepted key" in why(other)
     changed = ReferenceSet(name="other", source="a test", events=(), files=(), digest="")
-    write_reference(changed, reference)
+    (reference / "reference.json").write_bytes(encode_reference(changed))
     assert "was changed after" in why(public)
+    assert "do not use them until you know who changed them" in why(public)
+    assert "reference sign" not in why(public)
     write_reference(
         ReferenceSet(name="mixed", source="a test", events=(EVENT,), files=(CUT, OWN), digest=""), reference
     )
+    assert not path.exists()
     document["signatures"][0]["algorithm"] = "ecdsa-p256-sha256"
     path.write_text(json.dumps(document))
     assert "was changed after" in why(public)
@@ -183,6 +194,41 @@ def test_a_path_outside_the_image_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "outside").write_bytes(b"")
 
     assert run("reference", "import", "files", tmp_path / "root", path, "--out", tmp_path / "ref").code == 2
+
+
+@pytest.mark.parametrize("paths", [("/empty",), ("/dev/null",), ("/opt", "/dev/null")])
+def test_a_set_without_a_file_is_not_written(tmp_path: Path, paths: tuple[str, ...]) -> None:
+    root = tmp_path / "root"
+    (root / "empty").mkdir(parents=True)
+    (root / "opt").mkdir()
+    (root / "opt" / "one").write_bytes(b"one")
+    (root / "dev").mkdir()
+    os.mkfifo(root / "dev" / "null")
+
+    ran = run("reference", "import", "files", root, *paths, "--out", tmp_path / "ref")
+
+    assert ran.code == 2
+    assert not (tmp_path / "ref").exists()
+
+
+def test_one_file_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "one").write_bytes(b"one")
+
+    said = run("reference", "import", "files", tmp_path / "root", "/one", "--out", tmp_path / "ref").out
+
+    assert "reference.json:1filesetref@sha256:" in bare(said)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "root" / "opt").mkdir(parents=True)
+
+    def scandir(path: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(ConfigError, match="opt: cannot be read"):
+        files_below(tmp_path / "root", ("/opt",), name="x")
 
 
 ROW = {"key": "ab" * 32, "algorithm": "ed25519", "signature": "AAAA"}

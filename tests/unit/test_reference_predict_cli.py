@@ -8,6 +8,7 @@ import pytest
 
 from bartizan.app.reference_folder import read_reference, write_reference
 from bartizan.formats.boot_image import decode_boot_image
+from bartizan.model.digest import HashAlg
 from bartizan.model.reference import Origin, ReferenceFile, ReferenceSet, ReferenceState
 from tests.simulator.boot_images import Pe, Signing, boot_ca
 from tests.simulator.machine import BANKS, Machine, good
@@ -44,7 +45,14 @@ class Update:
 
 @pytest.fixture
 def update(tmp_path: Path) -> Update:
-    files = {"vmlinuz": KERNEL, "initrd.img": INITRD, "grub.cfg": CONFIG, "ca.der": boot_ca(), "noise": b"MZ noise"}
+    files = {
+        "vmlinuz": KERNEL,
+        "initrd.img": INITRD,
+        "grub.cfg": CONFIG,
+        "ca.der": boot_ca(),
+        "noise": b"MZ\0noise",
+        "empty": b"",
+    }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     good().write(tmp_path / "evidence")
@@ -100,6 +108,7 @@ def test_programs_read_the_same(update: Update) -> None:
         "valid_until": None,
         "events": 40,
         "files": len(read_reference(update.out).files),
+        "warnings": ["initrd.img does not look like an initramfs: neither a cpio archive nor a compressed one"],
     }
 
 
@@ -110,7 +119,7 @@ def packages(update: Update) -> Path:
     digest = hashlib.sha256(KERNEL).digest()
     files = (
         ReferenceFile(path=b"/boot/vmlinuz-6.1", alg="sha256", digest=digest, origin=origin),
-        ReferenceFile(path=b"/opt/own", alg="sha256", digest=hashlib.sha256(b"MZ noise").digest()),
+        ReferenceFile(path=b"/opt/own", alg="sha256", digest=hashlib.sha256(b"MZ\0noise").digest()),
     )
     folder = update.folder / "packages"
     write_reference(ReferenceSet(name="packages", source="a test", events=(), files=files, digest=""), folder)
@@ -187,6 +196,12 @@ REFUSED = {
     "no image": (["--kernel", "noise"], "noise: DOS header"),
     "no unified image": (["--uki", "vmlinuz"], "no section .linux"),
     "no file": (["--kernel", "none"], "cannot be read"),
+    "an empty initramfs": (["--initrd", "empty"], "empty: it is empty"),
+    "an empty grub.cfg": (["--grub-cfg", "empty"], "empty: it is empty"),
+    "a grub.cfg that is no text": (
+        ["--grub-cfg", "noise"],
+        "noise: grub.cfg at byte 2: a text expected, found byte 0x00",
+    ),
     "no certificate": (["--cmdline", "ro", "--signer", "noise"], "certificate"),
 }
 
@@ -194,7 +209,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_used_is_refused_and_nothing_is_written(update: Update, case: str) -> None:
     arguments, why = REFUSED[case]
-    files = {"noise", "vmlinuz", "none"}
+    files = {"noise", "vmlinuz", "none", "empty"}
     ran = update.predict(*(update.folder / one if one in files else one for one in arguments))
 
     assert ran.code == 2
@@ -239,3 +254,40 @@ def test_a_limit_that_changes_nothing_is_refused(update: Update) -> None:
 
     ran = run("reference", "limit", update.out)
     assert (ran.code, "nothing to change" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"070701", b"070702", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x02\x21\x4c\x18", b"BZh", b"\x5d\0\0"],
+)
+def test_an_initramfs_of_any_usual_form_is_no_cause_for_a_warning(update: Update, begin: bytes) -> None:
+    (update.folder / "initrd.img").write_bytes(begin + b" and more")
+
+    assert update.predict(*update.kernel, "--json").document["warnings"] == []
+
+
+def test_a_file_that_is_no_initramfs_is_warned_of(update: Update) -> None:
+    assert "! warning: initrd.img does not look like an initramfs" in update.predict(*update.kernel).out
+
+
+def test_the_digests_now_and_next_are_shown(update: Update) -> None:
+    now = good().events[INITRD_FILE].digests[HashAlg.SHA256].hex()
+    after = hashlib.sha256(INITRD).hexdigest()
+
+    shown = update.predict(*update.kernel, "--name", "next")
+    changes = update.predict(*update.kernel, "--name", "next", "--json").document["changes"]
+
+    assert f"{now[:16]}…" in shown.out
+    assert f"{after[:16]}…" in shown.out
+    assert (changes[-1]["before_digest"], changes[-1]["after_digest"]) == (f"sha256:{now}", f"sha256:{after}")
+
+
+def test_one_change_is_one(update: Update) -> None:
+    assert "the next boot, 1 change;" in " ".join(update.predict("--initrd", update.folder / "initrd.img").out.split())
+
+
+def test_another_set_is_not_replaced_by_a_prediction(update: Update) -> None:
+    update.predict("--cmdline", "ro")
+
+    assert update.predict("--cmdline", "rw").code == 2
+    assert update.predict("--cmdline", "rw", "--force").code == 0

@@ -39,9 +39,10 @@ def attest_node(
     try:
         verified = verify_evidence(evidence, challenge=challenge, enrolment=enrolment, now=now)
     except VerifyError as error:
-        return Outcome(
-            result=refused(error, rules.catalogue, rules.levels, state=state, policy=rules.policy), verified=None
+        result = refused(
+            error, rules.catalogue, rules.levels, state=state, policy=rules.policy, reference=rules.reference
         )
+        return Outcome(result=result, verified=None)
     reference = rules.reference.at(now) if rules.reference is not None else None
     context = Context(evidence=verified, policy=rules.policy, catalogue=rules.catalogue, reference=reference, now=now)
     return Outcome(result=appraise(context, rules.levels, state=state), verified=verified)

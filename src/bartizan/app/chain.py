@@ -1,20 +1,31 @@
 """Who measured whom: the chain of trust of one boot, as links that people can follow. It judges nothing new."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bartizan.formats.event_data import decode_event_data
 from bartizan.formats.event_text import describe
 from bartizan.formats.inert import inert
 from bartizan.model.boot_log import Event, EventType
-from bartizan.model.evidence import VerifiedBoot, VerifiedEvidence
+from bartizan.model.event_data import EventData, ImageLoad
+from bartizan.model.evidence import PcrExplanation, VerifiedBoot, VerifiedEvidence
+from bartizan.model.ima import IMA_PCR
 from bartizan.model.result import Finding, Pointer, Tier, worst
 from bartizan.verify.quote import ranges
+from bartizan.verify.replay import LAUNCH_PCRS
 
-IMAGE_PCR = 4
-LINK_CHECKS = ("boot.", "launch.", "secure-boot.", "recognised.", "ima.known", "ima.changed", "ima.replays", "ima.v")
-"""The checks that speak of a measurement itself, not of what follows from it elsewhere."""
+IMAGE_PCR, FILE_PCR = 4, 9
+SETTINGS = (1, 3, 5, 6)
+AFTER_THE_LOADER = (8, FILE_PCR, *range(11, 16))
+"""Boot PCRs into which loaders and kernels measure, not firmware."""
+LINK_CHECKS = ("boot.", "launch.", "secure-boot.", "recognised.")
+LIST_CHECKS = (
+    *("ima.replays", "ima.boot-aggregate", "ima.kexec", "ima.template-digest"),
+    *("ima.known", "ima.changed", "ima.violations"),
+)
+"""The checks that speak of a measurement itself, not of what follows from it elsewhere: of the boot, of the list."""
 HARDWARE = {3: "an authenticated code module (locality 3)", 4: "hardware CRTM (locality 4)"}
+UNMEASURED = "firmware, which nobody measured first,"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +58,68 @@ def _tier(findings: Sequence[Finding], pcrs: Sequence[int], events: Sequence[Eve
 
 
 def _links(evidence: VerifiedEvidence, findings: Sequence[Finding]) -> Iterator[Link]:
-    boot = evidence.boot
-    first = HARDWARE.get(boot.facts.startup_locality, "nobody")
-    yield _part(boot, findings, depth=0, measurer=first, measured="firmware", pcrs=(0,))
-    yield _part(boot, findings, depth=1, measurer="firmware", measured="settings", pcrs=(1, 3, 5, 6))
-    if any(event.pcr == 2 and event.reported_type != EventType.SEPARATOR for event in boot.events):  # noqa: PLR2004
-        yield _part(boot, findings, depth=1, measurer="firmware", measured="option ROMs", pcrs=(2,))
-    secure = {True: "on", False: "off", None: "not readable"}[boot.facts.secure_boot]
-    yield _part(boot, findings, depth=1, measurer="firmware", measured=f"Secure Boot policy ({secure})", pcrs=(7,))
-    yield from _images(boot, findings)
+    yield from _firmware(evidence, findings)
+    yield from _images(evidence, findings)
     yield from _loaded(evidence, findings)
+    yield from _listed(evidence, findings)
+    if evidence.boot.launched:
+        tier = _tier(findings, tuple(LAUNCH_PCRS))
+        at = Pointer(pcr=min(LAUNCH_PCRS))
+        yield Link(depth=0, measurer="the CPU (dynamic launch)", measured="launched code", at=at, tier=tier)
+
+
+def _firmware(evidence: VerifiedEvidence, findings: Sequence[Finding]) -> Iterator[Link]:
+    boot = evidence.boot
+    hardware = HARDWARE.get(boot.facts.startup_locality)
+    measurer, measured = (hardware, "firmware") if hardware else (UNMEASURED, "itself")
+    yield from _part(evidence, findings, depth=0, measurer=measurer, measured=measured, pcrs=(0,))
+    yield from _part(evidence, findings, depth=1, measurer="firmware", measured="settings", pcrs=SETTINGS)
+    roms = any(event.pcr == 2 and event.reported_type != EventType.SEPARATOR for event in boot.events)  # noqa: PLR2004
+    if roms or _unexplained(evidence, (2,)):
+        yield from _part(evidence, findings, depth=1, measurer="firmware", measured="option ROMs", pcrs=(2,))
+    secure = {True: "on", False: "off", None: "not readable"}[boot.facts.secure_boot]
+    policy = f"Secure Boot policy ({secure})"
+    yield from _part(evidence, findings, depth=1, measurer="firmware", measured=policy, pcrs=(7,))
+
+
+def _unexplained(evidence: VerifiedEvidence, pcrs: Iterable[int]) -> list[PcrExplanation]:
+    """Those of these PCRs that the pinned bank does not explain."""
+    return [
+        each
+        for each in evidence.boot.explanations
+        if each.bank == evidence.quote.pinned and each.pcr in pcrs and not each.explained
+    ]
+
+
+def _gaps(
+    evidence: VerifiedEvidence, findings: Sequence[Finding], *, depth: int, pcrs: Iterable[int]
+) -> Iterator[Link]:
+    """A link for each PCR whose value nothing explains: something was measured there, and nobody knows what."""
+    for each in _unexplained(evidence, pcrs):
+        why = "its events prove nothing" if each.events else "no event tells what it was"
+        said = f"something into PCR {each.pcr}: not explained, {why}"
+        tier = worst([Tier.NONE, _tier(findings, (each.pcr,))])
+        yield Link(depth=depth, measurer="somebody", measured=said, at=Pointer(pcr=each.pcr), tier=tier)
 
 
 def _part(
-    boot: VerifiedBoot, findings: Sequence[Finding], *, depth: int, measurer: str, measured: str, pcrs: tuple[int, ...]
-) -> Link:
-    events = [event for event in boot.events if event.pcr in pcrs]
-    said = f"{measured}: {len(events)} events in PCR {ranges(frozenset(pcrs))}"
-    at = Pointer(pcr=pcrs[0])
-    return Link(depth=depth, measurer=measurer, measured=said, at=at, tier=_tier(findings, pcrs))
+    evidence: VerifiedEvidence,
+    findings: Sequence[Finding],
+    *,
+    depth: int,
+    measurer: str,
+    measured: str,
+    pcrs: tuple[int, ...],
+) -> Iterator[Link]:
+    """One link for those PCRs that are explained, one for each that is not; without an event nothing is affirmed."""
+    unexplained = {each.pcr for each in _unexplained(evidence, pcrs)}
+    known = tuple(pcr for pcr in pcrs if pcr not in unexplained)
+    if known:
+        events = [event for event in evidence.boot.events if event.pcr in known]
+        said = f"{measured}: {len(events)} events in PCR {ranges(frozenset(known))}"
+        tier = worst([_tier(findings, known), *([] if events else [Tier.NONE])])
+        yield Link(depth=depth, measurer=measurer, measured=said, at=Pointer(pcr=known[0]), tier=tier)
+    yield from _gaps(evidence, findings, depth=depth, pcrs=pcrs)
 
 
 def _applications(boot: VerifiedBoot) -> list[Event]:
@@ -77,36 +131,52 @@ def _applications(boot: VerifiedBoot) -> list[Event]:
     return images
 
 
-def _images(boot: VerifiedBoot, findings: Sequence[Finding]) -> Iterator[Link]:
+def _images(evidence: VerifiedEvidence, findings: Sequence[Finding]) -> Iterator[Link]:
     measurer = "firmware"
-    for depth, event in enumerate(_applications(boot), start=1):
-        name = describe(decode_event_data(event))
+    images = _applications(evidence.boot)
+    for depth, event in enumerate(images, start=1):
+        data = decode_event_data(event)
+        kernel = event is images[-1] and _is_kernel(evidence.boot, event, data)
+        name = f"kernel, {describe(data).partition(', ')[2]}" if kernel else describe(data)
         at = Pointer(pcr=IMAGE_PCR, event=event.index)
         tier = _tier(findings, (IMAGE_PCR,), (event,))
         yield Link(depth=depth, measurer=measurer, measured=name, at=at, tier=tier)
         measurer = f"image of event {event.index}"
+    yield from _gaps(evidence, findings, depth=1, pcrs=(IMAGE_PCR,))
+
+
+def _is_kernel(boot: VerifiedBoot, image: Event, data: EventData) -> bool:
+    """It was loaded from memory, and a kernel's command line was measured after it."""
+    nameless = isinstance(data, ImageLoad) and not data.path.nodes
+    return nameless and any(text.event > image.index for text in boot.facts.command_lines)
+
+
+def _depth_below_images(evidence: VerifiedEvidence) -> int:
+    """Below the last image, or below the gap where the images should be."""
+    return len(_applications(evidence.boot)) + 1 + bool(_unexplained(evidence, (IMAGE_PCR,)))
 
 
 def _loaded(evidence: VerifiedEvidence, findings: Sequence[Finding]) -> Iterator[Link]:
     boot = evidence.boot
-    depth = len(_applications(boot)) + 1
+    depth = _depth_below_images(evidence)
     for text in boot.facts.command_lines:
         at = Pointer(pcr=text.pcr, event=text.event)
         events = [event for event in boot.events if (event.pcr, event.index) == (text.pcr, text.event)]
         said = inert(f"command line: {text.text}")
         tier = _tier(findings, (text.pcr,), events)
         yield Link(depth=depth, measurer="loader", measured=said, at=at, tier=tier)
-    files = [event for event in boot.events if event.pcr == 9]  # noqa: PLR2004  GRUB measures files into PCR 9
-    for event in files:
+    for event in (event for event in boot.events if event.pcr == FILE_PCR):
         at = Pointer(pcr=event.pcr, event=event.index)
         tier = _tier(findings, (event.pcr,), (event,))
         yield Link(depth=depth, measurer="loader", measured=describe(decode_event_data(event)), at=at, tier=tier)
-    if boot.launched:
-        tier = _tier(findings, tuple(range(17, 23)))
-        yield Link(
-            depth=0, measurer="the CPU (dynamic launch)", measured="launched code", at=Pointer(pcr=17), tier=tier
-        )
-    if evidence.ima is not None:
-        said = f"{len(evidence.ima.list.entries)} files and events since (IMA list)"
-        tier = _tier(findings, (10,))
-        yield Link(depth=depth + 1, measurer="kernel", measured=said, at=Pointer(pcr=10), tier=tier)
+    yield from _gaps(evidence, findings, depth=depth, pcrs=AFTER_THE_LOADER)
+
+
+def _listed(evidence: VerifiedEvidence, findings: Sequence[Finding]) -> Iterator[Link]:
+    """The IMA list: the link holds when the list does, when it began in this boot, and when its files are known."""
+    if evidence.ima is None:
+        return
+    said = f"{len(evidence.ima.list.entries)} files and events since (IMA list)"
+    tier = worst([finding.tier for finding in findings if finding.id.startswith(LIST_CHECKS)])
+    depth = _depth_below_images(evidence) + 1
+    yield Link(depth=depth, measurer="kernel", measured=said, at=Pointer(pcr=IMA_PCR), tier=tier)

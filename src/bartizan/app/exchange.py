@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bartizan.app.evidence_folder import read_file
 from bartizan.app.reference_folder import read_reference, write_whole
-from bartizan.errors import ConfigError, PolicyError, VerifyError
+from bartizan.errors import ConfigError, DecodeError, PolicyError, VerifyError
 from bartizan.formats.cbor import MAX_CBOR, encode_cbor
 from bartizan.formats.corim import CONTENT_TYPES, CWT_CLAIMS, META, decode_corim, decode_signed_corim, is_signed
 from bartizan.formats.cose import CONTENT_TYPE, SigningKey, decode_cose, sign_cose
@@ -23,6 +23,7 @@ from bartizan.formats.swid import decode_swid, read_swid
 from bartizan.formats.tcg_log import MAX_LOG
 from bartizan.formats.xml_tree import MAX_XML
 from bartizan.model.corim import tag_text
+from bartizan.model.cose import CoseSign1
 from bartizan.model.ear import Ear
 from bartizan.model.reference import ReferenceSet
 from bartizan.reference.corim_export import AUTHOR, encode_corim
@@ -43,7 +44,10 @@ def read_keys(path: Path) -> tuple[NamedKey, ...]:
     Raises:
         ConfigError: it cannot be read. DecodeError: it holds no key.
     """
-    return decode_key_file(read_file(path, limit=MAX_KEY_FILE))
+    try:
+        return decode_key_file(read_file(path, limit=MAX_KEY_FILE))
+    except DecodeError as error:
+        raise DecodeError(f"{path}: {error.what}", error.offset, error.why) from error
 
 
 def import_corim(path: Path, *, key: Path | None, name: str, now: datetime) -> Imported:
@@ -54,12 +58,18 @@ def import_corim(path: Path, *, key: Path | None, name: str, now: datetime) -> I
         VerifyError: signature, time or profile do not hold. PolicyError: nothing in it is of use here.
     """
     raw = read_file(path, limit=MAX_CBOR)
-    verified, vouched = _verified_corim(raw, path, key=key, now=now.timestamp())
+    keys = read_keys(key) if key is not None else ()
+    try:
+        verified, vouched = _verified_corim(raw, path, key=key, keys=keys, now=now.timestamp())
+    except DecodeError as error:
+        raise DecodeError(f"{path.name}: no CoRIM: {error.what}", error.offset, error.why) from error
     source = f"CoRIM {inert(tag_text(verified.corim.id))}, {vouched}"
     return _of_use(from_corim(verified.corim, name=name, source=source), path)
 
 
-def _verified_corim(raw: bytes, path: Path, *, key: Path | None, now: float) -> tuple[VerifiedCorim, str]:
+def _verified_corim(
+    raw: bytes, path: Path, *, key: Path | None, keys: tuple[NamedKey, ...], now: float
+) -> tuple[VerifiedCorim, str]:
     """The CoRIM, and who vouches for it in words."""
     if not is_signed(raw):
         if key is not None:
@@ -67,7 +77,7 @@ def _verified_corim(raw: bytes, path: Path, *, key: Path | None, now: float) -> 
         return accept_corim(decode_corim(raw), now=now), "not signed"
     if key is None:
         raise ConfigError(f"{path}: it is signed; give the signer's public key or certificate with --key")
-    verified = verify_corim(decode_signed_corim(raw), read_keys(key), now=now)
+    verified = verify_corim(decode_signed_corim(raw), keys, now=now)
     signer = verified.signer.name if verified.signer else ""
     return verified, f"signed by {inert(signer)} with the key in {inert(key.name)}"
 
@@ -159,6 +169,14 @@ class ShownResult:
         return self.verified.ear
 
 
+def _cwt(raw: bytes, path: Path) -> CoseSign1:
+    try:
+        return decode_cose(raw)
+    except DecodeError as error:
+        why = f"neither a JWT nor a CWT: {error.what}: {error.why}"
+        raise DecodeError(path.name, error.offset, why) from error
+
+
 def show_result(path: Path, *, keys: Path, now: datetime) -> ShownResult:
     """Read and verify an Attestation Result, as a JWT or a CWT.
 
@@ -172,7 +190,7 @@ def show_result(path: Path, *, keys: Path, now: datetime) -> ShownResult:
     verified = (
         verify_ear(decode_jws(raw), known)
         if text.startswith(BASE64URL_START)
-        else verify_ear_cwt(decode_cose(raw), known)
+        else verify_ear_cwt(_cwt(raw, path), known)
     )
     signed = text if text.startswith(BASE64URL_START) else raw
     return ShownResult(

@@ -11,7 +11,16 @@ from bartizan.appraise.posture.engine import appraise_posture
 from bartizan.collect.posture.document import collect_posture
 from bartizan.errors import ConfigError
 from bartizan.formats.posture import decode_posture
-from bartizan.model.posture import Mend, PostureFinding, PostureResult, Profile, ReadError, ReportedPosture, Rule
+from bartizan.model.posture import (
+    Mend,
+    PostureFinding,
+    PostureResult,
+    Profile,
+    ReadError,
+    ReportedPosture,
+    Rule,
+    Severity,
+)
 from bartizan.model.result import Tier, worst
 
 
@@ -50,6 +59,11 @@ class PostureReport:
         return tuple(one for one in self.result.findings if one.finding.tier is Tier.NONE)
 
     @property
+    def grave(self) -> tuple[PostureFinding, ...]:
+        """What is not known although it would matter most: rules that are critical or high."""
+        return tuple(one for one in self.unknown if one.rule.severity in {Severity.CRITICAL, Severity.HIGH})
+
+    @property
     def denied(self) -> tuple[PostureFinding, ...]:
         """What is not known because this user may not read it."""
         return tuple(one for one in self.unknown if any(read.error is ReadError.DENIED for read in one.read))
@@ -75,12 +89,20 @@ def inspect_posture(profile: Profile, *, root: Path) -> PostureReport:
     """Read the posture of the file tree at `root` (`/` is this machine) and appraise it.
 
     Raises:
-        ConfigError: `root` is no folder. DecodeError: what was read is over a limit.
+        ConfigError: `root` is no folder, or nothing in it could be read. DecodeError: what was read is over a limit.
     """
     if not root.is_dir():
         raise ConfigError(f"a folder is needed, found none at {root}")
     posture = decode_posture(collect_posture(root))
+    if not _says_something(posture):
+        raise ConfigError(f"{root}: nothing of a machine could be read there; a file tree with proc and sys is needed")
     return PostureReport(posture=posture, result=appraise_posture(posture, posture_rules(), profile))
+
+
+def _says_something(posture: ReportedPosture) -> bool:
+    """At least one file, folder or node of those that are looked at could be read."""
+    read = any(file.value is not None for file in posture.files.values())
+    return read or any(folder.names for folder in posture.folders.values()) or bool(posture.nodes)
 
 
 def rule_named(name: str) -> Rule:

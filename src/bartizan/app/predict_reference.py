@@ -1,5 +1,6 @@
 """`bartizan reference predict`: the next boot's Reference Values from the present boot and the files of an update."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,12 +22,16 @@ from bartizan.model.digest import HashAlg
 from bartizan.model.image import BootImage
 from bartizan.model.reference import Origin, ReferenceSet, ReferenceState
 from bartizan.reference.components import Components, Configuration, Digests, unified_image
+from bartizan.reference.initramfs import is_initramfs
 from bartizan.reference.predict import Prediction, predict
 from bartizan.reference.propose import canonical
 from bartizan.reference.vetting import Vetting
 
 Part = TypeVar("Part")
 MAX_NAME = 200
+NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+"""Control characters that no text has."""
+NO_INITRAMFS = "does not look like an initramfs: neither a cpio archive nor a compressed one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +124,30 @@ def read_components(files: UpdateFiles) -> Components:
     paths = [*files.images, *files.initrds, *([files.grub_cfg] if files.grub_cfg is not None else [])]
     if not paths and files.command_line is None:
         raise ConfigError("nothing to predict from: name a new --kernel, --initrd, --grub-cfg, --cmdline or other part")
+    initrds = [(path, _filled(path)) for path in files.initrds]
     return Components(
         source=_verified_source(files) if files.packages is not None else _source(files.package, paths),
         kernel=_image(files.kernel),
         shim=_image(files.shim),
         loader=_image(files.loader),
         unified=_decoded(files.unified, unified_image) if files.unified is not None else None,
-        initrds=tuple(_digests(read_file(path, limit=MAX_IMAGE)) for path in files.initrds),
+        initrds=tuple(_digests(raw) for _, raw in initrds),
         configuration=_decoded(files.grub_cfg, _configuration) if files.grub_cfg is not None else None,
         command_line=files.command_line,
+        doubts=tuple(f"{inert(path.name)} {NO_INITRAMFS}" for path, raw in initrds if not is_initramfs(raw)),
     )
+
+
+def _filled(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        ConfigError: it cannot be read, or there are none.
+    """
+    raw = read_file(path, limit=MAX_IMAGE)
+    if not raw:
+        raise ConfigError(f"{path}: it is empty")
+    return raw
 
 
 def _source(package: str | None, paths: list[Path]) -> str:
@@ -167,7 +186,7 @@ def _verified_source(files: UpdateFiles) -> str:
 
 
 def _decoded(path: Path, decode: Callable[[bytes], Part]) -> Part:
-    raw = read_file(path, limit=MAX_IMAGE)
+    raw = _filled(path)
     try:
         return decode(raw)
     except DecodeError as error:
@@ -179,6 +198,9 @@ def _image(path: Path | None) -> BootImage | None:
 
 
 def _configuration(raw: bytes) -> Configuration:
+    noise = NO_TEXT.search(raw)
+    if noise is not None:
+        raise DecodeError("grub.cfg", noise.start(), f"a text expected, found byte 0x{noise[0].hex()}")
     return Configuration(digests=_digests(raw), content=decode_grub_config(raw))
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from bartizan.app.evidence_folder import read_file
-from bartizan.app.reference_folder import read_reference, write_whole
+from bartizan.app.reference_folder import SIGNATURES, read_reference, write_whole
 from bartizan.errors import ConfigError, DecodeError, PolicyError, VerifyError
 from bartizan.formats.reference_signature import (
     MAX_SIGNATURES_FILE,
@@ -21,9 +21,11 @@ from bartizan.formats.reference_signature import (
 from bartizan.model.reference import ReferenceSet
 from bartizan.verify.reference_signature import PublicKey, fingerprint, verify_reference_signature
 
-FILE = "reference.sig.json"
+FILE = SIGNATURES
 MAX_KEY = 16 * 1024
 KINDS = "an EC P-256 or Ed25519"
+CHANGED = "do not use them until you know who changed them"
+"""Advice where a signature that should fit does not: to sign again would hide what happened."""
 
 
 def sign_folder(folder: Path, key: Path) -> tuple[ReferenceSet, bytes]:
@@ -57,7 +59,7 @@ def read_signatures(folder: Path) -> tuple[ReferenceSignature, ...]:
     try:
         return decode_reference_signatures(read_file(path, limit=MAX_SIGNATURES_FILE))
     except DecodeError as error:
-        raise DecodeError(f"{FILE}: {error.what}", error.offset, error.why) from error
+        raise DecodeError(f"{path}: {error.what}", error.offset, error.why) from error
 
 
 def read_accepted(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
@@ -77,11 +79,13 @@ def demand_signature(reference: ReferenceSet, folder: Path, accepted: Sequence[P
     Raises:
         PolicyError: it is not signed so. DecodeError: its signatures cannot be read.
     """
+    signatures = read_signatures(folder)
     try:
-        verify_reference_signature(reference.digest, read_signatures(folder), accepted)
+        verify_reference_signature(reference.digest, signatures, accepted)
     except VerifyError as error:
-        why = f"{folder}: the Reference Values cannot be used: {error.why}; sign them: bartizan reference sign {folder}"
-        raise PolicyError(f"{why} --key PEM") from error
+        changed = {some.key for some in signatures} & {fingerprint(key) for key in accepted}
+        advice = CHANGED if changed else f"sign them: bartizan reference sign {folder} --key PEM"
+        raise PolicyError(f"{folder}: the Reference Values cannot be used: {error.why}; {advice}") from error
 
 
 def _private_key(path: Path) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bartizan.appraise.catalogue import Catalogue
 from bartizan.appraise.checks import boot, ima, platform, recognised, secure_boot, sets
-from bartizan.appraise.context import Context
+from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.levels import climb
 from bartizan.errors import VerifyError
 from bartizan.model.policy import Level, Policy
@@ -40,19 +40,28 @@ def appraise(context: Context, levels: Sequence[Level], *, state: State) -> Atte
     """The Attestation Result for one attestation; every check runs, whatever the others say."""
     found = [*_from_verification(context), *(finding for check in CHECKS for finding in check(context))]
     findings = tuple(_waived(finding, context.policy) for finding in found)
-    result = fold(findings, levels, state=state, policy=context.policy.name, reference=_named(context))
+    result = fold(findings, levels, state=state, policy=context.policy.name, reference=_named(context.reference))
     return replace(result, strength=boot.strongest(context.evidence.boot))
 
 
 def refused(
-    error: VerifyError, catalogue: Catalogue, levels: Sequence[Level], *, state: State, policy: Policy
+    error: VerifyError,
+    catalogue: Catalogue,
+    levels: Sequence[Level],
+    *,
+    state: State,
+    policy: Policy,
+    reference: ReferenceIndex | None = None,
 ) -> AttestationResult:
-    """The result when verification stopped: level 0, with the one finding that says why."""
+    """The result when verification stopped: level 0, with the one finding that says why.
+
+    reference: the Reference Values that were given; they are named, not used.
+    """
     check = catalogue[error.check]
     finding = Finding(
         id=check.id, claim=Claim(check.claim), tier=check.refusal, why=error.why, anchor=Anchor(check.anchor)
     )
-    return fold((finding,), levels, state=state, policy=policy.name, reference=None)
+    return fold((finding,), levels, state=state, policy=policy.name, reference=_named(reference))
 
 
 def fold(
@@ -97,8 +106,8 @@ def _waived(finding: Finding, policy: Policy) -> Finding:
     return finding
 
 
-def _named(context: Context) -> str | None:
-    if context.reference is None:
+def _named(reference: ReferenceIndex | None) -> str | None:
+    if reference is None:
         return None
-    given = context.reference.given or (context.reference.set,)
-    return ", ".join(f"{reference.name}@sha256:{reference.digest}" for reference in given)
+    given = reference.given or (reference.set,)
+    return ", ".join(f"{one.name}@sha256:{one.digest}" for one in given)

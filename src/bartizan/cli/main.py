@@ -1,6 +1,7 @@
 """`bartizan`: the command line. It parses arguments and names the commands; each lives in its own module."""
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated
@@ -19,6 +20,7 @@ from bartizan.cli.commands import (
 )
 from bartizan.cli.commands.demo import demo
 from bartizan.cli.commands.posture import posture
+from bartizan.cli.console import REFUSED, OutputError, give_up, print_json
 
 app = typer.Typer(
     name="bartizan",
@@ -65,6 +67,12 @@ app.add_typer(result.app, name="result", short_help="Attestation Results as sign
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
 
 
+USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
+    base for base in typer.BadParameter.__bases__ if issubclass(base, Exception)
+)
+"""What a wrong command line raises: typer names the one kind, and the kinds share their base."""
+
+
 def main() -> None:
     """Entry point of the `bartizan` script.
 
@@ -73,4 +81,31 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        sys.exit(_run(sys.argv[1:]))
+    except OutputError as error:
+        sys.exit(give_up(error))
+    except OSError as error:  # help and version; commands turn theirs into words themselves
+        sys.exit(give_up(OutputError(error)))
+
+
+def _run(words: Sequence[str]) -> int | None:
+    if "--json" not in words:
+        return _exit_code(app())
+    try:
+        return _exit_code(app(standalone_mode=False))
+    except USAGE_ERRORS as error:
+        print_json({"error": usage_document(error)})
+        return REFUSED
+
+
+def _exit_code(returned: object) -> int | None:
+    """Without standalone mode typer hands back the code of an exit."""
+    return returned if isinstance(returned, int) else None
+
+
+def usage_document(error: Exception) -> dict[str, str]:
+    """A wrong command line as programs read it. The base class is typer's own, so its parts are asked for by name."""
+    context = getattr(error, "ctx", None)
+    said = getattr(error, "format_message", lambda: str(error))()
+    return {"kind": "usage", "what": getattr(context, "command_path", "bartizan"), "why": said}

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from bartizan.app.inspect_posture import PostureReport
-from bartizan.cli.console import MARKS, console, mark
+from bartizan.cli.console import MARKS, console, mark, signed
 from bartizan.formats.inert import inert
 from bartizan.model.posture import Mend, PostureFinding, Reading, Rule, Workload
 from bartizan.model.result import Tier
@@ -57,7 +57,7 @@ def _show_counts(report: PostureReport) -> None:
     line = Text()
     for tier, word in COUNTED:
         count = sum(one.finding.tier is tier for one in report.result.findings)
-        sign, style = MARKS[tier][0].split(" ", 1)[0], MARKS[tier][1]
+        sign, style = signed(MARKS[tier][0]).split(" ", 1)[0], MARKS[tier][1]
         line.append(f"{sign} {count} {word}   ", style=style if count else "dim")
     line.append(f"({len(report.result.inapplicable)} rules have no subject here)")
     console.print(line)
@@ -109,6 +109,10 @@ def _show_unknown(report: PostureReport) -> None:
     if denied and not report.posture.privileged:
         said += f" Run as root to read {len(denied)} of them."
     console.print(Text(said, style=MARKS[Tier.NONE][1]))
+    if report.grave:
+        rules = "rule" if len(report.grave) == 1 else "rules"
+        said = f"{len(report.grave)} critical or high {rules} could not be looked at."
+        console.print(Text(said, style=f"bold {MARKS[Tier.NONE][1]}"))
 
 
 def _show_workloads(workloads: Sequence[Workload]) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.chain import Link
-from bartizan.cli.console import MARKS, console, mark, place, reason
+from bartizan.cli.console import MARKS, NARROW, console, mark, place, reason, signed
 from bartizan.formats.inert import inert
 from bartizan.model.policy import Check
 from bartizan.model.result import Anchor, AttestationResult, Finding, Rung, Tier
@@ -22,38 +22,42 @@ VOUCHERS: Mapping[Anchor, str] = {
 }
 
 
-def verdict_line(result: AttestationResult, *, folder: Path) -> Text:
-    """`good: level 4 known code, recorded`."""
+def verdict_line(result: AttestationResult, *, folder: Path, verified: bool) -> Text:
+    """`good: level 4 known code, recorded`; verified: identity and quote held, so that there was an appraisal."""
     name = next((rung.name for rung in result.ladder if rung.number == result.level), "unattested")
     line = Text(f"{inert(folder.resolve().name)}: ", style="bold")
     line.append(f"level {result.level} {name}", style="bold green" if not result.contraindicated else "bold")
     line.append(f", {result.state.value}")
     if result.contraindicated:
         line.append(", ")
-        line.append("✘ contraindicated", style="bold red")
+        line.append(signed("✘ contraindicated"), style="bold red")
     if result.reference is None:
         line.append("  (no Reference Values given)", style="dim")
+    elif not verified:
+        line.append("  (Reference Values not used: identity or quote does not hold)", style="dim")
     return line
 
 
 def _rung_mark(rung: Rung) -> Text:
     if not rung.assessed:
-        return Text("– not assessed", style="dim")
-    return Text("✔ holds", style="green") if rung.holds else Text("✘ does not hold", style="red")
+        return Text(signed("– not assessed"), style="dim")
+    return Text(signed("✔ holds"), style="green") if rung.holds else Text(signed("✘ does not hold"), style="red")
 
 
 def show_ladder(result: AttestationResult) -> None:
-    """The six rungs and what keeps each from holding."""
+    """The six rungs and what keeps each from holding, one check a line; the questions where there is room."""
+    wide = console.width >= NARROW
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("level", "", "question"):
+    for name in ("level", "", "question") if wide else ("level", ""):
         table.add_column(name, no_wrap=True)
-    table.add_column("kept from holding by", overflow="fold")
+    table.add_column("kept from holding by", no_wrap=True)
     said = {finding.id for finding in result.findings}
     for rung in reversed(result.ladder):
-        missing = ", ".join(check for check in rung.missing if check in said)
+        missing = "\n".join(check for check in rung.missing if check in said)
         if rung.missing and not missing:
             missing = "what stands below it"
-        table.add_row(f"{rung.number} {rung.name}", _rung_mark(rung), rung.question, missing)
+        question = (rung.question,) if wide else ()
+        table.add_row(f"{rung.number} {rung.name}", _rung_mark(rung), *question, missing)
     console.print(table)
     console.print()
 
@@ -74,9 +78,9 @@ def show_links(links: Sequence[Link]) -> None:
     if not links:
         return
     console.print(Text("Who measured whom", style="bold"))
-    for link in links:
-        sign, style = MARKS[link.tier][0].split(" ", 1)[0], MARKS[link.tier][1]
-        line = Text("  " + "   " * link.depth + "└─ ")
+    for link, branch in zip(links, _branches(links), strict=True):
+        sign, style = signed(MARKS[link.tier][0]).split(" ", 1)[0], MARKS[link.tier][1]
+        line = Text(f"  {branch} ")
         line.append(f"{sign} ", style=style)
         line.append(f"{link.measurer} measured ", style="dim")
         line.append(link.measured)
@@ -85,6 +89,18 @@ def show_links(links: Sequence[Link]) -> None:
             line.append(f"  {link.tier.value}", style=style)
         console.print(line, soft_wrap=True)
     console.print()
+
+
+def _branches(links: Sequence[Link]) -> list[str]:
+    """The lines that lead to each link: `├─` where a sibling follows, `└─` where none does."""
+    drawn: list[str] = []
+    open_depths: set[int] = set()
+    for link in reversed(links):
+        open_depths = {depth for depth in open_depths if depth <= link.depth}
+        stems = "".join("│  " if depth in open_depths else "   " for depth in range(link.depth))
+        drawn.append(stems + ("├─" if link.depth in open_depths else "└─"))
+        open_depths.add(link.depth)
+    return drawn[::-1]
 
 
 def show_explanations(result: AttestationResult, catalogue: Mapping[str, Check]) -> None:
@@ -112,9 +128,11 @@ def _show_check(check: Check, findings: Sequence[Finding]) -> None:
         console.print(
             Padding(Text(f"• and {len(findings) - SHOWN_EACH} more of this kind (--json lists all)"), (0, 0, 0, 4))
         )
+    happened = any(finding.tier in {Tier.WARNING, Tier.CONTRAINDICATED} for finding in findings)
     for label, text in (
         ("vouched for by", VOUCHERS[findings[0].anchor]),
-        ("why it matters", f"{check.why} {check.impact}"),
+        ("why it matters", check.why),
+        *((("if so", check.impact),) if happened else ()),
         ("what to do", check.fix),
     ):
         line = Text(f"{label}: ", style="cyan")

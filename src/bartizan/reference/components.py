@@ -35,7 +35,8 @@ class Components:
     """What an update brings; None and nothing stand for unchanged.
 
     source: where it comes from, in words that follow "predicted from"; initrds: digests of whole files, in the order in
-    which they are loaded; command_line: the kernel's parameters, without the path of its image.
+    which they are loaded; command_line: the kernel's parameters, without the path of its image; doubts: what seems
+    wrong with the files, though it forbids nothing.
     """
 
     source: str
@@ -46,6 +47,7 @@ class Components:
     initrds: tuple[Digests, ...] = ()
     configuration: Configuration | None = None
     command_line: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def unified_image(raw: bytes) -> UnifiedImage:

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bartizan.formats.inert import inert
+from bartizan.model.digest import HashAlg
 from bartizan.model.evidence import VerifiedBoot, VerifiedIma
 from bartizan.model.reference import ReferenceEvent, ReferenceSet
 from bartizan.reference.components import Components
 from bartizan.reference.next_boot import Replaced, next_boot
-from bartizan.reference.propose import MAX_LABEL, canonical, measurements, propose
+from bartizan.reference.propose import MAX_LABEL, PREDICTED, canonical, measurements, propose
 from bartizan.reference.vetting import Vetting
 
 UKI_PCR = 11
@@ -22,22 +23,26 @@ UKI_PCR = 11
 class Change:
     """Measurements that will differ: what they are now, what they will be; `times`: how many are alike.
 
-    before is empty for what is measured in addition, after for what is measured no more.
+    before is empty for what is measured in addition, after for what is measured no more; so are their digests, which
+    are given as `sha256:…`, or in the strongest other bank that there is.
     """
 
     pcr: int
     before: str
     after: str
     provenance: str
+    before_digest: str = ""
+    after_digest: str = ""
     times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The Reference Values of the next boot, and what differs in it."""
+    """The Reference Values of the next boot, what differs in it, and what seems wrong with the files of the update."""
 
     reference: ReferenceSet
     changes: tuple[Change, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def predict(boot: VerifiedBoot, ima: VerifiedIma | None, new: Components, *, vetting: Vetting, name: str) -> Prediction:
@@ -46,11 +51,11 @@ def predict(boot: VerifiedBoot, ima: VerifiedIma | None, new: Components, *, vet
     Raises:
         VerifyError: the present boot does not add up, a component has no place in it, or an image may not run.
     """
-    base = propose(boot, ima, name=name, source=f"predicted from {new.source}")
+    base = propose(boot, ima, name=name, source=f"predicted from {new.source}", done=PREDICTED)
     now = {event.index: known for event, known in zip(measurements(boot), base.events, strict=True)}
     after, added = next_boot(boot, new, vetting)
     reference = canonical(replace(base, events=tuple(_events(now, after, added))))
-    return Prediction(reference=reference, changes=tuple(_changes(now, after, added)))
+    return Prediction(reference=reference, changes=tuple(_changes(now, after, added)), doubts=new.doubts)
 
 
 def _events(
@@ -72,16 +77,29 @@ def _changes(now: Mapping[int, ReferenceEvent], after: Replaced, added: tuple[Re
         (now[index], new) for index, new in after.items()
     ]
     pairs += [(None, new) for new in added]
-    found: dict[tuple[int, str, str, str], int] = {}
+    found: dict[Change, int] = {}
     for before, new in pairs:
         some = new or before
         if some is None or (before is not None and new is not None and before.digests == new.digests):
             continue
-        texts = [inert(text, limit=MAX_LABEL) for text in (_label(before), _label(new), new.provenance if new else "")]
-        key = (some.pcr, texts[0], texts[1], texts[2])
-        found[key] = found.get(key, 0) + 1
-    for (pcr, was, will, provenance), times in sorted(found.items(), key=lambda item: item[0][0]):
-        yield Change(pcr=pcr, before=was, after=will, provenance=provenance, times=times)
+        change = Change(
+            pcr=some.pcr,
+            before=inert(_label(before), limit=MAX_LABEL),
+            after=inert(_label(new), limit=MAX_LABEL),
+            provenance=inert(new.provenance, limit=MAX_LABEL) if new else "",
+            before_digest=_digest(before),
+            after_digest=_digest(new),
+        )
+        found[change] = found.get(change, 0) + 1
+    for change, times in sorted(found.items(), key=lambda item: item[0].pcr):
+        yield replace(change, times=times)
+
+
+def _digest(event: ReferenceEvent | None) -> str:
+    if event is None:
+        return ""
+    alg = HashAlg.SHA256 if HashAlg.SHA256 in event.digests else max(event.digests)
+    return f"{alg.label}:{event.digests[alg].hex()}"
 
 
 def _label(event: ReferenceEvent | None) -> str:

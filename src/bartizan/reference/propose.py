@@ -17,18 +17,23 @@ from bartizan.verify.ima_start import starts_list
 
 MAX_LABEL = 4096
 """Characters of a label: a kernel command line may be 4096 bytes long (COMMAND_LINE_SIZE)."""
+PROPOSED, PREDICTED, COMPARED = "proposed from", "predicted from", "compared with"
+"""What is done with a boot."""
 
 
-def propose(boot: VerifiedBoot, ima: VerifiedIma | None, *, name: str, source: str) -> ReferenceSet:
-    """The set that recognises this boot again.
+def propose(
+    boot: VerifiedBoot, ima: VerifiedIma | None, *, name: str, source: str, done: str = PROPOSED
+) -> ReferenceSet:
+    """The set that recognises this boot again; `done` says what is not done with a boot that does not add up.
 
     Raises:
         VerifyError: a PCR is not explained, the log breaks a rule, or the IMA list does not replay: nothing is learned
             from evidence that does not add up.
     """
-    refuse_doubtful(boot.findings, ("boot.", "launch."))
+    refuse_doubtful(boot.findings, ("boot.", "launch."), done=done)
     if ima is not None:
-        refuse_doubtful(ima.findings, ("ima.replays", "ima.boot-aggregate", "ima.template-digest", "ima.kexec"))
+        listed = ("ima.replays", "ima.boot-aggregate", "ima.template-digest", "ima.kexec")
+        refuse_doubtful(ima.findings, listed, done=done)
     return canonical(
         ReferenceSet(
             name=name,
@@ -45,7 +50,7 @@ def canonical(reference: ReferenceSet) -> ReferenceSet:
     return decode_reference(encode_reference(reference))
 
 
-def refuse_doubtful(findings: tuple[Finding, ...], prefixes: tuple[str, ...]) -> None:
+def refuse_doubtful(findings: tuple[Finding, ...], prefixes: tuple[str, ...], *, done: str) -> None:
     """Stop at the first finding of these checks that is worse than a warning.
 
     Raises:
@@ -53,7 +58,7 @@ def refuse_doubtful(findings: tuple[Finding, ...], prefixes: tuple[str, ...]) ->
     """
     for finding in findings:
         if finding.id.startswith(prefixes) and finding.tier in (Tier.CONTRAINDICATED, Tier.NONE):
-            raise VerifyError(finding.id, f"nothing is proposed from this boot: {finding.why}")
+            raise VerifyError(finding.id, f"nothing is {done} this boot: {finding.why}")
 
 
 def measurements(boot: VerifiedBoot) -> Iterator[Event]:

@@ -61,7 +61,7 @@ def verify_identity(
         VerifyError: the first of these that does not hold.
     """
     ak = reported.ak
-    attributes = _ak_attributes(ak)  # (1)
+    attributes = ak_attributes(ak)  # (1)
     ek, key = _ek_key(reported)  # (2)
     kind, path, origin = _ek_origin(reported, ek, enrolment=enrolment, now=now)  # (3)
     residency = _residency(ak, ek, qualified_signer=qualified_signer, activation=enrolment.activation)  # (4)
@@ -91,7 +91,12 @@ def _attribute_fault(area: PublicArea, *, wanted: tuple[Attribute, ...], unwante
     return ", ".join(wrong) or None
 
 
-def _ak_attributes(ak: PublicArea) -> Finding:
+def ak_attributes(ak: PublicArea) -> Finding:
+    """The key signs only what its TPM made: a restricted signing key, made in it and fixed to it; Part 1, 25 and 31.
+
+    Raises:
+        VerifyError: `identity.ak-attributes` does not hold.
+    """
     check = "identity.ak-attributes"
     fault = _attribute_fault(ak, wanted=AK_SET, unwanted=AK_CLEAR)
     if fault is None and ak.scheme is None:

@@ -71,7 +71,11 @@ def _compare(entry: ImaEntry, pcrs: PcrBanks) -> tuple[bool | None, Tier, str]:
     for span in spans:
         if alg.digest(b"".join(values[pcr] for pcr in span)) == entry.digest:
             return True, Tier.AFFIRMING, f"boot_aggregate is the {alg.label} hash over PCR 0–{span[-1]} of this boot"
-    why = f"boot_aggregate is not the {alg.label} hash over PCR 0–{spans[0][-1]}: the list is of another boot"
+    held = f"PCR 0–{spans[0][-1]}"
+    why = (
+        f"boot_aggregate is not the {alg.label} hash over {held}: the list is of another boot,"
+        f" or {held} do not hold what they held when it began"
+    )
     return False, Tier.CONTRAINDICATED, why
 
 

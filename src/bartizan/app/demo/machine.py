@@ -79,7 +79,7 @@ class Machine:
         pcrs = {
             HashAlg(alg).label: {str(pcr): value.hex() for pcr, value in bank.items()} for alg, bank in values.items()
         }
-        quoted = {"quote.attest": attest, "quote.sig": signature, "nonce.bin": extra_data}
+        quoted = {"quote.attest": attest, "quote.sig": signature}
         return self.files | quoted | {"pcrs_at_quote.json": json.dumps(pcrs, indent=1).encode()}
 
     def _key(self) -> KeyBlob:

@@ -2,23 +2,25 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bartizan.app.attest_node import Rules
 from bartizan.app.defaults import catalogue, default_policy, levels
+from bartizan.app.demo.ending import ending_cleanly
+from bartizan.app.demo.kept import Kept, open_kept
 from bartizan.app.demo.machine import BANKS, Machine
 from bartizan.app.demo.recordings import Boot, recorded, relabelled, with_new_kernel, without_secure_boot
+from bartizan.app.demo.rules import demo_policy
 from bartizan.app.demo.verifier import Judged, Verifier
-from bartizan.app.reference_folder import write_reference
 from bartizan.app.roots import load_roots
+from bartizan.appraise.catalogue import load_policy
 from bartizan.appraise.context import index_reference
 from bartizan.connectors.swtpm.manufacture import Factory, manufacture, open_factory
 from bartizan.connectors.swtpm.process import run_tpm
 from bartizan.errors import ConnectorError
 from bartizan.model.digest import HashAlg
-from bartizan.model.policy import AcceptedSigner
 from bartizan.model.result import AttestationResult, Finding, Tier
 from bartizan.reference.propose import propose
 
@@ -96,23 +98,16 @@ class Stage:
         return self.verifier.attest(self.machines[VICTIM], step=step)
 
 
-@contextmanager
-def _stage(keep: Path | None) -> Iterator[tuple[Factory, ExitStack]]:
-    with open_factory() as factory, ExitStack() as stack:
-        if keep is not None:
-            keep.mkdir(parents=True, exist_ok=True)
-        yield factory, stack
-
-
 def play(keep: Path | None = None) -> Iterator[Event]:
     """The whole story, step by step, as it happens.
 
     Raises:
-        ConnectorError: swtpm is missing or fails. ConfigError: `keep` cannot be written to.
+        ConnectorError: swtpm is missing or fails. ConfigError: `keep` cannot be written to, or holds something else.
     """
-    with _stage(keep) as (factory, stack):
+    kept = open_kept(keep) if keep is not None else None
+    with ending_cleanly(), open_factory() as factory, ExitStack() as stack:
         yield Said(text="Six machines, each with its own emulated TPM and certificate", title=True)
-        stage = _build(factory, stack, keep)
+        stage = _build(factory, stack, kept)
         yield Said(
             text="Their boots are recordings of real measured boots (Debian 12, shim, GRUB, IMA), replayed into each"
             " TPM measurement by measurement; their roles are what they were enrolled as."
@@ -122,15 +117,21 @@ def play(keep: Path | None = None) -> Iterator[Event]:
             " beside its certified key. Then a fresh quote, and up the ladder: 1 identified, 2 consistent,"
             " 3 recognised, 4 known code."
         )
-        yield from _climb(stage, keep)
+        yield from _climb(stage)
         yield Said(text="A kernel update, signed by an accepted signer", title=True)
         yield from _update(stage)
         yield Said(text="The attacks", title=True)
+        yield Said(
+            text="Beside each: what the check of 2016 says (stored PCR 0 and 17–19 compared, trusted or not, asked"
+            " only when a workload is scheduled)."
+        )
         for attack in ATTACKS:
             yield _attacked(stage, attack)
+    if kept is not None:
+        kept.note()
 
 
-def _build(factory: Factory, stack: ExitStack, keep: Path | None) -> Stage:
+def _build(factory: Factory, stack: ExitStack, kept: Kept | None) -> Stage:
     names = [*(name for name, _ in FLEET), IMPOSTOR]
     roles = dict(FLEET)
     machines: dict[str, Machine] = {}
@@ -142,16 +143,17 @@ def _build(factory: Factory, stack: ExitStack, keep: Path | None) -> Stage:
         machines[name] = machine
     roots = factory.folder / "roots"
     roots.mkdir()
-    for certificate in (factory.root_certificate, factory.issuer_certificate):
+    certificates = (factory.root_certificate, factory.issuer_certificate)
+    for certificate in certificates:
         shutil.copy(certificate, roots)
-    if keep is not None:
-        shutil.copytree(roots, keep / "roots", dirs_exist_ok=True)
+    if kept is not None:
+        kept.roots(certificates)
     rules = Rules(catalogue=catalogue(), levels=levels(), policy=default_policy(), reference=None)
-    verifier = Verifier(anchors=load_roots(roots), rules=rules, keep=keep)
+    verifier = Verifier(anchors=load_roots(roots), rules=rules, kept=kept)
     return Stage(machines=machines, verifier=verifier, good=recorded("good"))
 
 
-def _climb(stage: Stage, keep: Path | None) -> Iterator[Event]:
+def _climb(stage: Stage) -> Iterator[Event]:
     """(1) Enrolment and the way up the ladder; the first machine is declared good and gives the Reference Values."""
     for name, role in FLEET:
         machine = stage.machines[name]
@@ -162,7 +164,7 @@ def _climb(stage: Stage, keep: Path | None) -> Iterator[Event]:
         stage.verifier.enrol(machine)
         judged = stage.verifier.attest(machine, step=name)
         if stage.verifier.rules.reference is None:
-            _learn(stage, judged, keep)
+            _learn(stage, judged)
             yield Said(text=f"{name} is declared good: its measurements become the Reference Values")
             judged = stage.verifier.attest(machine, step=name)
         launched = ", with a dynamic launch" if name == LAUNCHED else ""
@@ -177,17 +179,19 @@ def _climb(stage: Stage, keep: Path | None) -> Iterator[Event]:
         )
 
 
-def _learn(stage: Stage, judged: Judged, keep: Path | None) -> None:
+def _learn(stage: Stage, judged: Judged) -> None:
     verified = judged.outcome.verified
     if verified is None:
         raise ConnectorError("the first machine did not verify: " + judged.outcome.result.findings[0].why)
     reference = propose(verified.boot, verified.ima, name="demo", source=f"{VICTIM}, declared good")
-    if keep is not None:
-        write_reference(reference, keep / "reference")
     debian = [a.fingerprint for a in verified.boot.facts.authorities if a.variable == "MokListRT" and a.fingerprint]
-    signers = tuple(AcceptedSigner(name="Debian Secure Boot CA", fingerprint=some) for some in debian)
-    policy = replace(stage.verifier.rules.policy, name="demo", signers=signers)
-    stage.verifier.rules = replace(stage.verifier.rules, policy=policy, reference=index_reference(reference))
+    text = demo_policy("Debian Secure Boot CA", debian)
+    verifier = stage.verifier
+    if verifier.kept is not None:
+        verifier.kept.reference(reference)
+        verifier.kept.policy(text)
+    policy = load_policy(text, verifier.rules.catalogue, source="the demo's policy")
+    verifier.rules = replace(verifier.rules, policy=policy, reference=index_reference(reference))
 
 
 def _update(stage: Stage) -> Iterator[Event]:
@@ -244,7 +248,8 @@ def _foreign(stage: Stage) -> Judged:
     impostor = stage.machines[IMPOSTOR]
     impostor.boot(stage.good)
     impostor.make_keys()
-    return stage.verifier.attest(impostor, step="foreign-tpm", name=VICTIM)
+    asked = stage.verifier.challenge(VICTIM)
+    return stage.verifier.judge(impostor.answer(asked), asked=asked, node=VICTIM)
 
 
 def _behind(stage: Stage) -> Judged:

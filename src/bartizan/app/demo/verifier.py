@@ -5,14 +5,13 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from bartizan.app.attest_node import Outcome, Rules, attest_node
+from bartizan.app.demo.kept import Kept
 from bartizan.app.demo.machine import ALL_PCRS, Machine
 from bartizan.app.demo.one_bit import StoredHost, is_trusted, register
 from bartizan.app.enrol_node import SECRET_BYTES, close_enrolment, open_enrolment
 from bartizan.app.evidence_folder import decode_evidence
-from bartizan.errors import ConfigError
 from bartizan.formats.tpm2 import decode_public
 from bartizan.formats.x509 import decode_certificate
 from bartizan.model.certificate import TrustAnchors
@@ -36,7 +35,7 @@ class Verifier:
 
     anchors: TrustAnchors
     rules: Rules
-    keep: Path | None
+    kept: Kept | None
     nodes: dict[str, Enrolment] = field(default_factory=dict)
     stored: dict[str, StoredHost] = field(default_factory=dict)
 
@@ -56,17 +55,15 @@ class Verifier:
         """The extra data that the next quote of this node must carry."""
         return bound_extra_data(name, os.urandom(NONCE_BYTES), b"")
 
-    def attest(
-        self, machine: Machine, *, step: str, banks: Mapping[int, Iterable[int]] = ALL_PCRS, name: str | None = None
-    ) -> Judged:
+    def attest(self, machine: Machine, *, step: str, banks: Mapping[int, Iterable[int]] = ALL_PCRS) -> Judged:
         """Challenge a machine, and judge what it answers."""
-        node = name or machine.name
-        asked = self.challenge(node)
-        return self.judge(machine.answer(asked, banks), asked=asked, node=node, step=step)
+        asked = self.challenge(machine.name)
+        return self.judge(machine.answer(asked, banks), asked=asked, node=machine.name, step=step)
 
-    def judge(self, files: Mapping[str, bytes], *, asked: bytes, node: str, step: str) -> Judged:
-        """Judge an answer to the challenge `asked`, sent under the name of `node`."""
-        self._keep(files, step)
+    def judge(self, files: Mapping[str, bytes], *, asked: bytes, node: str, step: str | None = None) -> Judged:
+        """Judge an answer to the challenge `asked`, sent under the name of `node`; kept as `step`, if it has one."""
+        if self.kept is not None and step is not None:
+            self.kept.evidence(step, files, asked=asked)
         begun = time.perf_counter()
         evidence = decode_evidence(files)
         challenge = Challenge(
@@ -79,16 +76,7 @@ class Verifier:
         now = datetime.now(UTC)
         outcome = attest_node(evidence, challenge=challenge, enrolment=self.nodes[node], rules=self.rules, now=now)
         milliseconds = (time.perf_counter() - begun) * 1000
+        if self.kept is not None and step is not None:
+            self.kept.expect(step, outcome.result)
         host = self.stored.setdefault(node, register(evidence))
         return Judged(outcome=outcome, milliseconds=milliseconds, one_bit=is_trusted(host, evidence, extra_data=asked))
-
-    def _keep(self, files: Mapping[str, bytes], step: str) -> None:
-        if self.keep is None:
-            return
-        folder = self.keep / "evidence" / step
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                (folder / name).write_bytes(content)
-        except OSError as error:
-            raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error

@@ -1,5 +1,7 @@
 """`bartizan appraise` and `explain`: a whole evidence folder, as a verdict or in sentences."""
 
+import shlex
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,10 +14,11 @@ from bartizan.app.chain import Link, chain_of
 from bartizan.app.defaults import catalogue
 from bartizan.app.issue_ear import issue_ear
 from bartizan.app.judge_folder import Sources, judge_folder
-from bartizan.cli.console import BAD, GOOD, console, findings_table, print_json, reporting
+from bartizan.cli.console import BAD, GOOD, console, counted, findings_table, print_json, reporting
 from bartizan.cli.documents import link_document, result_document
 from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile, ReferenceDirs, ReferenceKeys, RootsDir, ShowAll
 from bartizan.cli.verdict import show_explanations, show_ladder, show_links, show_vector, verdict_line
+from bartizan.formats.inert import inert
 from bartizan.model.result import AttestationResult, Tier
 
 DEFAULT_LEVEL = 4
@@ -26,11 +29,30 @@ Require = Annotated[
 ]
 
 
-def _judge(
-    folder: Path, *, policy: Path | None, reference: list[Path] | None, keys: list[Path] | None, roots: Path | None
-) -> Outcome:
-    sources = Sources(policy=policy, reference=tuple(reference or ()), reference_keys=tuple(keys or ()), roots=roots)
+MAX_COMMAND = 8192
+"""Characters of a command that is shown for copying."""
+
+
+def _sources(
+    *, policy: Path | None, reference: list[Path] | None, keys: list[Path] | None, roots: Path | None
+) -> Sources:
+    return Sources(policy=policy, reference=tuple(reference or ()), reference_keys=tuple(keys or ()), roots=roots)
+
+
+def _judge(folder: Path, sources: Sources) -> Outcome:
     return judge_folder(folder, sources, now=datetime.now(UTC))
+
+
+def _explain_command(folder: Path, sources: Sources) -> str:
+    """`bartizan explain` with the same rules, ready to be run."""
+    options: Iterable[tuple[str, Path | None]] = (
+        ("--policy", sources.policy),
+        *(("--reference", path) for path in sources.reference),
+        *(("--reference-key", path) for path in sources.reference_keys),
+        ("--roots", sources.roots),
+    )
+    given = [word for name, path in options if path is not None for word in (name, str(path))]
+    return inert(shlex.join(["bartizan", "explain", str(folder), *given]), limit=MAX_COMMAND)
 
 
 def _exit_code(result: AttestationResult, require: int) -> int:
@@ -65,25 +87,27 @@ def appraise(
 
     Exit: 0 good, 1 below the required level or contraindicated, 2 nothing to appraise.
     """
-    outcome = _judge(folder, policy=policy, reference=reference, keys=reference_key, roots=roots)
+    sources = _sources(policy=policy, reference=reference, keys=reference_key, roots=roots)
+    outcome = _judge(folder, sources)
     result = outcome.result
     if ear is not None:
         issued = issue_ear(result, ear, key=ear_key, subject=folder.resolve().name, now=datetime.now(UTC))
         if not as_json:
-            console.print(Text(f"signed result in {issued.token}, its public key in {issued.keys}"))
+            said = f"signed result in {issued.token}, its public key in {issued.keys}"
+            console.print(Text(inert(said, limit=MAX_COMMAND)))
     if as_json:
         print_json(result_document(result))
         return _exit_code(result, require)
-    console.print(verdict_line(result, folder=folder))
+    console.print(verdict_line(result, folder=folder, verified=outcome.verified is not None))
     console.print()
     show_ladder(result)
     show_vector(result)
     console.print(findings_table(result.findings, affirming=show_all))
     if not show_all:
         passed = sum(finding.passes for finding in result.findings)
-        console.print(
-            Text(f"{passed} findings in order (--all shows them); what to do: bartizan explain {folder}", style="dim")
-        )
+        if passed:
+            console.print(Text(f"{counted(passed, 'finding')} in order (--all shows them)", style="dim"))
+        console.print(Text(f"what to do: {_explain_command(folder, sources)}", style="dim"), soft_wrap=True)
     return _exit_code(result, require)
 
 
@@ -101,7 +125,8 @@ def explain(
 
     Exit codes are those of `appraise`.
     """
-    outcome = _judge(folder, policy=policy, reference=reference, keys=reference_key, roots=roots)
+    sources = _sources(policy=policy, reference=reference, keys=reference_key, roots=roots)
+    outcome = _judge(folder, sources)
     result, links = outcome.result, _links(outcome)
     if as_json:
         document: dict[str, Any] = result_document(result)
@@ -119,7 +144,7 @@ def explain(
         }
         print_json(document)
         return _exit_code(result, require)
-    console.print(verdict_line(result, folder=folder))
+    console.print(verdict_line(result, folder=folder, verified=outcome.verified is not None))
     console.print()
     show_links(links)
     show_ladder(result)

@@ -1,5 +1,6 @@
 """`bartizan demo`: the main job, live, told as it happens."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.demo.story import Said, Step, play
-from bartizan.cli.console import BAD, GOOD, console, finding_document, place, print_json, reporting
+from bartizan.cli.console import BAD, GOOD, NO_PLACE, console, finding_document, place, print_json, reporting, signed
 from bartizan.cli.options import AsJson
+from bartizan.formats.inert import inert
+
+MAX_COMMAND = 8192
+"""Characters of a command that is shown for copying."""
 
 
 @reporting
@@ -70,14 +75,16 @@ def _tell(event: Said | Step) -> None:
     line.append(f"{event.name}: " if event.attack or " " in event.name else f"{event.name:<13}", style="bold")
     line.append(f"{event.what}  ")
     console.print(line)
-    verdict = Text("    → ")
+    verdict = Text(signed("    → "))
     name = next((rung.name for rung in result.ladder if rung.number == result.level), "unattested")
     verdict.append(f"level {result.level} {name}", style="green" if not event.attack else "bold")
     if result.level:
-        rungs = " ".join(f"{rung.number}{'✔' if rung.holds else '✘'}" for rung in result.ladder if rung.assessed)
+        rungs = " ".join(
+            f"{rung.number}{signed('✔' if rung.holds else '✘')}" for rung in result.ladder if rung.assessed
+        )
         verdict.append(f"  ({rungs})", style="dim")
     if result.contraindicated:
-        verdict.append(", ✘ contraindicated", style="bold red")
+        verdict.append(signed(", ✘ contraindicated"), style="bold red")
     if not event.as_expected:
         verdict.append("  NOT AS EXPECTED", style="bold white on red")
     console.print(verdict)
@@ -85,7 +92,7 @@ def _tell(event: Said | Step) -> None:
         at = f" [{place(event.sentence.at)}]" if event.sentence.at.pcr is not None else ""
         console.print(Padding(Text(f"{event.sentence.why}{at}"), (0, 0, 0, 6)))
     if event.attack:
-        bit = "trusted ✘ not noticed" if event.judged.one_bit else "untrusted"
+        bit = signed("trusted ✘ not noticed") if event.judged.one_bit else "untrusted"
         console.print(Padding(Text(f"2016's one bit: {bit}", style="dim"), (0, 0, 0, 6)))
 
 
@@ -94,11 +101,12 @@ def _sum_up(steps: Sequence[Step], *, seconds: float, keep: Path | None) -> None
     console.print(Text("What caught what", style="bold cyan"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("attack", "caught?", "by", "level", "ms", "2016's one bit"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "ms" else "left")
+        whole = name not in {"attack", "2016's one bit"}
+        table.add_column(name, no_wrap=whole, overflow="fold", justify="right" if name == "ms" else "left")
     attacks = [step for step in steps if step.attack]
     for step in attacks:
-        answer = Text("✔ yes", style="green") if step.as_expected else Text("✘ NO", style="bold red")
-        by = step.sentence.id if step.sentence else "–"
+        answer = Text(signed("✔ yes"), style="green") if step.as_expected else Text(signed("✘ NO"), style="bold red")
+        by = step.sentence.id if step.sentence else NO_PLACE
         bit = Text("trusted", style="red") if step.judged.one_bit else Text("untrusted")
         table.add_row(step.name, answer, by, str(step.result.level), f"{step.judged.milliseconds:.1f}", bit)
     console.print(table)
@@ -119,9 +127,9 @@ def _next(keep: Path | None) -> None:
     if keep is None:
         console.print(Text("  bartizan demo --keep DIR      leaves the evidence for a closer look"))
     else:
-        rest = f"--roots {keep}/roots --reference {keep}/reference"
-        console.print(Text(f"  bartizan explain {keep}/evidence/tampered-file {rest}"), soft_wrap=True)
-        console.print(Text(f"  bartizan appraise {keep}/evidence/compute-3 {rest}"), soft_wrap=True)
-    console.print(
-        Text("  bartizan log /sys/kernel/security/tpm0/binary_bios_measurements   this machine's own boot log")
-    )
+        for command, name in (("explain", "tampered-file"), ("appraise", "compute-3")):
+            rest = ("--roots", f"{keep}/roots", "--reference", f"{keep}/reference", "--policy", f"{keep}/policy.toml")
+            words = shlex.join(["bartizan", command, f"{keep}/evidence/{name}", *rest])
+            console.print(Text(f"  {inert(words, limit=MAX_COMMAND)}"), soft_wrap=True)
+    own = "  bartizan log /sys/kernel/security/tpm0/binary_bios_measurements   this machine's own boot log"
+    console.print(Text(own), soft_wrap=True)

@@ -12,11 +12,12 @@ from bartizan.app.inspect_ima import ImaReport, inspect_ima
 from bartizan.app.inspect_log import LogReport, inspect_log
 from bartizan.app.inspect_quote import QuoteReport, inspect_quote
 from bartizan.cli import documents
-from bartizan.cli.console import BAD, GOOD, console, findings_table, mark, print_json, reporting
+from bartizan.cli.console import BAD, GOOD, console, counted, findings_table, mark, print_json, reporting, signed
 from bartizan.cli.options import AsJson, PcrFile, ShowAll, TdxQuoteFile
 from bartizan.errors import ConfigError
 from bartizan.formats.event_data import decode_event_data
 from bartizan.formats.event_text import describe
+from bartizan.formats.inert import inert
 from bartizan.formats.pcr_file import decode_pcr_file
 from bartizan.formats.strict import hex_bytes
 from bartizan.model.boot_log import NO_PCR, LogFormat, type_label
@@ -25,6 +26,11 @@ from bartizan.model.ima import IMA_PCR
 from bartizan.model.result import Finding, Tier
 from bartizan.verify.cc_log import register_name
 from bartizan.verify.quote import ranges
+
+NOT_HELD = "decoded; not held against a TPM (give --pcrs)"
+"""What stands beside a status that no PCR values were asked for."""
+MAX_PATH = 4096
+"""Characters of a path that are shown; Linux PATH_MAX."""
 
 
 def _pcrs(path: Path | None) -> PcrBanks | None:
@@ -57,10 +63,12 @@ def log(
 
 def _show_log(report: LogReport, *, file: Path, show_all: bool) -> None:
     banks = ", ".join(documents.bank_name(alg) for alg in report.log.algorithms)
-    padded = f", {report.log.padding} bytes of padding" if report.log.padding else ""
+    padded = f", {counted(report.log.padding, 'byte')} of padding" if report.log.padding else ""
     found = f", found at byte {report.log.start} of a dump" if report.log.start else ""
-    said = f"{report.log.format.value} boot log, {len(report.log.events)} events, banks {banks}{padded}{found}"
-    console.print(Text(f"{file}: {said}"))
+    said = (
+        f"{report.log.format.value} boot log, {counted(len(report.log.events), 'event')}, banks {banks}{padded}{found}"
+    )
+    console.print(Text(f"{_name(file)}: {said}"))
     if report.quote is not None:
         console.print(Text(f"TDX quote version {report.quote.version}, signature {documents.SIGNATURE_NOT_VERIFIED}"))
     console.print()
@@ -71,7 +79,12 @@ def _show_log(report: LogReport, *, file: Path, show_all: bool) -> None:
     if _untouched(report):
         console.print(Text(f"without events, and at their reset value: {_indices(report, _untouched(report))}"))
     console.print()
-    _show_findings(report.findings, status=report.status, show_all=show_all)
+    held = bool(report.matches) or report.quote is not None
+    _show_findings(report.findings, status=report.status, show_all=show_all, note="" if held else NOT_HELD)
+
+
+def _name(path: Path) -> str:
+    return inert(str(path), limit=MAX_PATH)
 
 
 def _kind(report: LogReport) -> str:
@@ -108,15 +121,16 @@ def _banks_table(report: LogReport) -> Table:
     shown = [alg for alg in report.banks if alg in report.matches]
     replayed = report.banks[report.pinned]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(_kind(report), justify="right")
+    table.add_column(_kind(report), justify="right", no_wrap=True)
     holder = "quote" if report.quote is not None else "TPM"
-    table.add_column(f"{report.pinned.label}, replayed from the log" + (f", and as in the {holder}?" if shown else ""))
     for alg in shown:
         table.add_column(alg.label, no_wrap=True)
+    title = f"{report.pinned.label}, replayed from the log" + (f"; left: as in the {holder}?" if shown else "")
+    table.add_column(title, overflow="fold")
     wrong = {pcr for bank in report.matches.values() for pcr, holds in bank.items() if not holds}
     for pcr in sorted({*replayed, *wrong}):
-        value = replayed[pcr].hex()[:64] if pcr in replayed else "(no event in the log)"
-        table.add_row(_index(report, pcr), value, *(_answer(report.matches[alg].get(pcr)) for alg in shown))
+        value = replayed[pcr].hex() if pcr in replayed else "(no event in the log)"
+        table.add_row(_index(report, pcr), *(_answer(report.matches[alg].get(pcr)) for alg in shown), value)
     return table
 
 
@@ -129,15 +143,16 @@ def _untouched(report: LogReport) -> frozenset[int]:
 def _answer(holds: bool | None) -> Text:
     if holds is None:
         return Text("not given")
-    return Text("✔ yes", style="green") if holds else Text("✘ no", style="bold red")
+    return Text(signed("✔ yes"), style="green") if holds else Text(signed("✘ no"), style="bold red")
 
 
-def _show_findings(findings: tuple[Finding, ...], *, status: Tier, show_all: bool) -> None:
+def _show_findings(findings: tuple[Finding, ...], *, status: Tier, show_all: bool, note: str = "") -> None:
     table = findings_table(findings, affirming=show_all)
     if table.row_count:
         console.print(table)
         console.print()
-    console.print(Text("status: ").append_text(mark(status)))
+    line = Text("status: ").append_text(mark(status))
+    console.print(line.append(f"  {note}", style="default") if note else line)
 
 
 @reporting
@@ -159,25 +174,29 @@ def ima(
     if as_json:
         print_json(documents.ima_document(report))
         return GOOD if report.good else BAD
-    console.print(
-        Text(
-            f"{file}: {report.list.form.value} IMA list, {len(report.list.entries)} entries,"
-            f" template {', '.join(report.list.templates)}, {report.violations} violations"
-        )
-    )
-    console.print(Text(_matched(report)))
+    _show_list(report, file=file)
     console.print()
-    _show_findings(report.findings, status=report.status, show_all=show_all)
+    note = NOT_HELD if report.pinned is None else ""
+    _show_findings(report.findings, status=report.status, show_all=show_all, note=note)
     return GOOD if report.good else BAD
 
 
-def _matched(report: ImaReport) -> str:
-    if report.pinned is None:
-        return "not held against a TPM: give --pcrs or --pcr10"
+def _show_list(report: ImaReport, *, file: Path) -> None:
+    entries = counted(len(report.list.entries), "entry", "entries")
+    templates = inert(", ".join(report.list.templates))
+    console.print(Text(f"{_name(file)}: {report.list.form.value} IMA list, {entries}, template {templates}"))
+    if report.violations:
+        console.print(Text(f"violations: {report.violations} (the kernel could not vouch for these files)"))
+    if report.pinned is not None:
+        console.print(Text(_matched(report, report.pinned)))
+
+
+def _matched(report: ImaReport, pinned: HashAlg) -> str:
     if report.matched is None:
-        return f"no part of the list leads to PCR {IMA_PCR} of the {report.pinned.label} bank"
+        return f"no part of the list leads to PCR {IMA_PCR} of the {pinned.label} bank"
     total = len(report.list.entries)
-    return f"{report.matched} of {total} entries lead to PCR {IMA_PCR} of the {report.pinned.label} bank"
+    lead = "entry leads" if total == 1 else "entries lead"
+    return f"{report.matched} of {total} {lead} to PCR {IMA_PCR} of the {pinned.label} bank"
 
 
 def _ima_pcrs(pcrs: Path | None, pcr10: str | None, bank: str) -> PcrBanks | None:

@@ -35,7 +35,8 @@ def posture(
 
     It only reads, as root or not; what it may not read is unknown and never passes. No service is needed.
 
-    Exit: 0 nothing is contraindicated, 1 something is, 2 there is no such rule or folder.
+    Exit: 0 nothing is contraindicated, 1 something is, 2 there is no such rule or folder, or
+    nothing in it could be read.
     """
     if explain is not None and fix_plan:
         raise ConfigError("--explain and --fix-plan answer different questions: give one of them")

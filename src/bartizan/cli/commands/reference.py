@@ -8,9 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.learn_reference import differences_from, propose_from
-from bartizan.app.reference_folder import write_reference
+from bartizan.app.reference_folder import write_new
+from bartizan.cli.commands.reference_out import Force, Out, contents, counted, print_identity
 from bartizan.cli.console import BAD, GOOD, console, print_json, reporting
 from bartizan.cli.options import AsJson, EvidenceDir
+from bartizan.formats.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="Reference Values: what a good machine measures.", rich_markup_mode=None)
 
@@ -19,22 +21,25 @@ app = typer.Typer(no_args_is_help=True, help="Reference Values: what a good mach
 @reporting
 def propose(
     folder: EvidenceDir,
-    out: Annotated[Path, typer.Option("--out", help="The folder to write reference.json into.", metavar="REF")],
+    out: Out,
     name: Annotated[str | None, typer.Option("--name", help="The set's name; default: the folder's.")] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> int:
     """Write the Reference Values of a boot that you declare good. Its quote and logs must add up.
 
-    Exit: 0 written, 1 the evidence does not add up (nothing is written), 2 it cannot be used.
+    Exit: 0 written, 1 the evidence does not add up (nothing is written), 2 it cannot be used, or another set is there.
     """
     reference = propose_from(folder, name=name)
-    path = write_reference(reference, out)
+    path = write_new(reference, out, force=force)
     if as_json:
         counted = {"events": len(reference.events), "files": len(reference.files)}
-        print_json({"name": reference.name, "digest": f"sha256:{reference.digest}", "path": str(path), **counted})
+        print_json(
+            {"name": inert(reference.name), "digest": f"sha256:{reference.digest}", "path": str(path), **counted}
+        )
         return GOOD
-    console.print(Text(f"{path}: {len(reference.events)} boot measurements and {len(reference.files)} files"))
-    console.print(Text(f"set {reference.name}@sha256:{reference.digest}", style="dim"))
+    console.print(Text(f"{path}: {contents(reference)}"))
+    print_identity(reference)
     console.print(Text(f"next: bartizan appraise DIR --reference {out}"))
     return GOOD
 
@@ -63,5 +68,5 @@ def diff(
         table.add_row(str(some.pcr), some.change.value, Text(some.what))
     if found:
         console.print(table)
-    console.print(Text(f"{len(found)} differences" if found else "no difference"))
+    console.print(Text(counted(len(found), "difference") if found else "no difference"))
     return BAD if found else GOOD

@@ -8,15 +8,14 @@ import typer
 from rich.text import Text
 
 from bartizan.app.exchange import export_corim, import_corim, import_rim
-from bartizan.app.reference_folder import write_reference
+from bartizan.app.reference_folder import write_new
+from bartizan.cli.commands.reference_out import Force, Name, Out, contents, print_identity
 from bartizan.cli.console import GOOD, console, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.formats.inert import inert
 from bartizan.reference.corim_import import Imported
 
 exports = typer.Typer(no_args_is_help=True, help="Reference Values for elsewhere.", rich_markup_mode=None)
-Out = Annotated[Path, typer.Option("--out", help="The folder to write reference.json into.", metavar="REF")]
-Name = Annotated[str | None, typer.Option("--name", help="The set's name; default: the output folder's.")]
 
 
 @reporting
@@ -30,14 +29,17 @@ def corim(
         ),
     ] = None,
     name: Name = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> int:
     """Take boot events and files from a CoRIM (draft-ietf-rats-corim-11); what else it holds is named.
 
-    Exit: 0 written, 1 signature, validity or profile do not hold, 2 it cannot be read, or nothing in it is of use.
+    Exit: 0 written, 1 signature, validity or profile do not hold, 2 it cannot be read, nothing in it is of
+    use, or another set is there.
     """
     now = datetime.now(UTC)
-    return _written(import_corim(manifest, key=key, name=name or out.resolve().name, now=now), out, as_json=as_json)
+    found = import_corim(manifest, key=key, name=name or out.resolve().name, now=now)
+    return _written(found, out, force=force, as_json=as_json)
 
 
 @reporting
@@ -53,29 +55,32 @@ def rim(
         typer.Option("--cert", help="Who must have signed it: a certificate or public key (PEM, JWK).", metavar="F"),
     ] = None,
     name: Name = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> int:
     """Take boot events from a TCG RIM's event logs, or files from another SWID tag's payload.
 
-    Exit: 0 written, 1 the signature or a log's hash does not hold, 2 it cannot be read, or nothing in it is of use.
+    Exit: 0 written, 1 the signature or a log's hash does not hold, 2 it cannot be read, nothing in it is of
+    use, or another set is there.
     """
     found = import_rim(tag, supports=support or (), cert=cert, name=name or out.resolve().name)
-    return _written(found, out, as_json=as_json)
+    return _written(found, out, force=force, as_json=as_json)
 
 
-def _written(found: Imported, out: Path, *, as_json: bool) -> int:
+def _written(found: Imported, out: Path, *, force: bool, as_json: bool) -> int:
     reference = found.reference
-    path = write_reference(reference, out)
+    path = write_new(reference, out, force=force)
     if as_json:
-        counted = {"events": len(reference.events), "files": len(reference.files), "left": list(found.left)}
+        amounts = {"events": len(reference.events), "files": len(reference.files), "left": list(found.left)}
         digest = f"sha256:{reference.digest}"
-        print_json({"name": reference.name, "digest": digest, "path": str(path), "source": reference.source, **counted})
+        named = {"name": inert(reference.name), "digest": digest, "path": str(path), "source": inert(reference.source)}
+        print_json({**named, **amounts})
         return GOOD
-    console.print(Text(f"{path}: {len(reference.events)} boot measurements and {len(reference.files)} files"))
-    console.print(Text(f"from {reference.source}"))
+    console.print(Text(f"{path}: {contents(reference)}"))
+    console.print(Text(f"from {inert(reference.source)}"))
     for left in found.left:
-        console.print(Text(f"left aside: {left}"))
-    console.print(Text(f"set {inert(reference.name)}@sha256:{reference.digest}", style="dim"))
+        console.print(Text(f"left aside: {inert(left)}"))
+    print_identity(reference)
     return GOOD
 
 
@@ -106,6 +111,5 @@ def to_corim(
         print_json({"digest": digest, "path": str(out), "bytes": done.size, "signed": done.signed})
         return GOOD
     signed = "signed" if done.signed else "not signed"
-    counts = f"{len(done.reference.events)} boot measurements and {len(done.reference.files)} files"
-    console.print(Text(f"{out}: {counts}, {done.size} bytes, {signed}"))
+    console.print(Text(f"{out}: {contents(done.reference)}, {done.size} bytes, {signed}"))
     return GOOD

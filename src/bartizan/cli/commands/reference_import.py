@@ -13,17 +13,22 @@ from rich.text import Text
 from bartizan.app.evidence_folder import read_file
 from bartizan.app.import_debian import Imported, Wanted, import_debian, reference_of
 from bartizan.app.import_files import files_below
-from bartizan.app.reference_folder import write_reference
+from bartizan.app.reference_folder import write_new
 from bartizan.app.sign_reference import sign_folder
+from bartizan.cli.commands.reference_out import Force, Name, Out, counted, identity, print_identity
 from bartizan.cli.console import BAD, GOOD, console, errors, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.connectors.debian.mirror import open_mirror
+from bartizan.errors import DecodeError
 from bartizan.formats.debian_packages import MAX_INSTALLED, decode_installed
+from bartizan.formats.inert import inert
 from bartizan.model.package import InstalledPackage
 from bartizan.model.reference import ReferenceSet
 from bartizan.store.package_store import PackageStore, StoreSize, open_store
 
 app = typer.Typer(no_args_is_help=True, help="Reference Values from elsewhere.", rich_markup_mode=None)
+SHOWN_LINE = 40
+"""Characters of a line that is no package."""
 SHOWN = 10
 """Packages named on the terminal when some are missing; --json names all."""
 
@@ -48,7 +53,7 @@ def deb(
         Path,
         typer.Option("--store", help="The package store; made when missing, shared by all imports.", metavar="FILE"),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write reference.json into.", metavar="REF")],
+    out: Out,
     component: Annotated[
         list[str] | None, typer.Option("--component", help="A component; may be repeated. Default: main.", metavar="C")
     ] = None,
@@ -70,6 +75,7 @@ def deb(
         Path | None,
         typer.Option("--key", help="Sign the set with this private key (as `reference sign`).", metavar="PEM"),
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> int:
     """Take the digest of every file from a signed Debian repository: keyring, InRelease, index, packages, files.
@@ -77,7 +83,7 @@ def deb(
     It can be ended at any time and goes on where it stopped. Packages that cannot be used are named and left out.
 
     Exit: 0 all packages are in the set, 1 some are not, or a signature or digest does not hold, 2 something cannot be
-    used, 3 the mirror or gpgv failed.
+    used or another set is there, 3 the mirror or gpgv failed.
     """
     wanted = Wanted(
         mirror=open_mirror(mirror),
@@ -92,7 +98,7 @@ def deb(
         done = _with_progress(wanted, opened)
         reference = reference_of(done, opened, name=name or f"{suite}-{arch}")
         size = opened.size()
-    path = write_reference(reference, out)
+    path = write_new(reference, out, force=force)
     if key is not None:
         sign_folder(out, key)
     if as_json:
@@ -107,33 +113,42 @@ def deb(
 def files(
     root: Annotated[Path, typer.Argument(help="The root folder of an image, unpacked or mounted.", metavar="ROOT")],
     paths: Annotated[list[str], typer.Argument(help="Files and folders as the machine names them.", metavar="PATH…")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write reference.json into.", metavar="REF")],
-    name: Annotated[str | None, typer.Option("--name", help="The set's name; default: the output folder's.")] = None,
+    out: Out,
+    name: Name = None,
     key: Annotated[
         Path | None,
         typer.Option("--key", help="Sign the set with this private key (as `reference sign`).", metavar="PEM"),
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> int:
     """Take the digests of an image's own files, which no package has.
 
-    Exit: 0 written, 2 a path or the key cannot be used.
+    Exit: 0 written, 2 a path or the key cannot be used, no file is there, or another set is in the output folder.
     """
     reference = files_below(root, tuple(paths), name=name or out.resolve().name)
-    path = write_reference(reference, out)
+    path = write_new(reference, out, force=force)
     if key is not None:
         sign_folder(out, key)
     if as_json:
         digest = f"sha256:{reference.digest}"
-        print_json({"name": reference.name, "digest": digest, "path": str(path), "files": len(reference.files)})
+        print_json({"name": inert(reference.name), "digest": digest, "path": str(path), "files": len(reference.files)})
         return GOOD
-    console.print(Text(f"{path}: {len(reference.files)} files"))
-    console.print(Text(f"set {reference.name}@sha256:{reference.digest}", style="dim"))
+    console.print(Text(f"{path}: {counted(len(reference.files), 'file')}"))
+    print_identity(reference)
     return GOOD
 
 
 def _installed(path: Path | None) -> tuple[InstalledPackage, ...] | None:
-    return decode_installed(read_file(path, limit=MAX_INSTALLED)) if path is not None else None
+    if path is None:
+        return None
+    try:
+        return decode_installed(read_file(path, limit=MAX_INSTALLED))
+    except DecodeError as error:
+        why, found, line = error.why.partition(", found ")
+        raise DecodeError(
+            f"{path}: {error.what}", error.offset, f"{why}{found}{inert(line, limit=SHOWN_LINE)}"
+        ) from error
 
 
 def _with_progress(wanted: Wanted, store: PackageStore) -> Imported:
@@ -161,7 +176,7 @@ def _named(some: InstalledPackage) -> str:
 
 def _document(done: Imported, reference: ReferenceSet, *, path: Path, size: StoreSize) -> dict[str, Any]:
     return {
-        "name": reference.name,
+        "name": inert(reference.name),
         "digest": f"sha256:{reference.digest}",
         "path": str(path),
         "files": len(reference.files),
@@ -180,12 +195,14 @@ def _document(done: Imported, reference: ReferenceSet, *, path: Path, size: Stor
 
 
 def _show(done: Imported, reference: ReferenceSet, *, path: Path, size: StoreSize) -> None:
+    held = (counted(size.packages, "package"), counted(size.files, "file"), counted(size.shared, "digest"))
+    indexed = counted(done.indexed, "package")
     lines = [
-        f"{done.source.repository} of {done.date:%Y-%m-%d}, signed by {done.source.signer}: {done.indexed} packages",
-        f"{done.added} packages added ({done.fetched / 1e6:.1f} MB), {done.held} were there",
-        f"the store holds {size.packages} packages, {size.files} files, {size.shared} digests",
-        f"{path}: {len(reference.files)} files from {len(done.chosen)} packages",
-        f"set {reference.name}@sha256:{reference.digest}",
+        f"{done.source.repository} of {done.date:%Y-%m-%d}, signed by {done.source.signer}: {indexed}",
+        f"{counted(done.added, 'package')} added ({done.fetched / 1e6:.1f} MB), {done.held} were there",
+        f"the store holds {', '.join(held)}",
+        f"{path}: {counted(len(reference.files), 'file')} from {counted(len(done.chosen), 'package')}",
+        f"set {identity(reference)}",
     ]
     lines += [f"left out: {some.package.name} {some.package.version}: {some.why}" for some in done.refused]
     lines += [f"in no repository imported so far: {_named(some)}" for some in done.missing[:SHOWN]]

@@ -9,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.predict_reference import UpdateFiles, Window, limit_set, predict_from
-from bartizan.app.reference_folder import write_reference
+from bartizan.app.reference_folder import write_new
+from bartizan.cli.commands.reference_out import Force, Out, counted, life, life_document, print_identity
 from bartizan.cli.console import GOOD, console, print_json, reporting
 from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile
 from bartizan.errors import ConfigError
+from bartizan.formats.inert import inert
 from bartizan.model.reference import ReferenceSet, ReferenceState
 from bartizan.reference.predict import Change
 
@@ -23,12 +25,14 @@ Until = Annotated[
     str | None, typer.Option("--until", help="When the set counts no more, as 2026-01-31T23:59:59Z.", metavar="TIME")
 ]
 FILE = "FILE"
+SHOWN_DIGITS = 16
+"""Of a digest, in a table."""
 
 
 @reporting
 def predict(
     folder: EvidenceDir,
-    out: Annotated[Path, typer.Option("--out", help="The folder to write reference.json into.", metavar="REF")],
+    out: Out,
     kernel: Annotated[
         Path | None, typer.Option("--kernel", help="The new kernel image (vmlinuz-…).", metavar=FILE)
     ] = None,
@@ -75,6 +79,7 @@ def predict(
     name: Annotated[str | None, typer.Option("--name", help="The set's name; default: the folder's and -next.")] = None,
     valid_from: From = None,
     valid_until: Until = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> int:
     """Foretell what the next boot will measure, from the present one in DIR and the files of an update.
@@ -82,7 +87,8 @@ def predict(
     Use the set beside the present one (appraise --reference OLD --reference NEW) until all machines have rebooted; then
     let the old one end: reference limit OLD --until TIME.
 
-    Exit: 0 written, 1 the boot does not add up or an image may not run (nothing is written), 2 a file cannot be used.
+    Exit: 0 written, 1 the boot does not add up or an image may not run (nothing is written), 2 a file cannot be used,
+    or another set is there.
     """
     files = UpdateFiles(
         kernel=kernel,
@@ -97,13 +103,16 @@ def predict(
     )
     window = Window(valid_from=_time(valid_from), valid_until=_time(valid_until))
     found = predict_from(folder, files, policy=policy, signers=tuple(signer or ()), name=name, window=window)
-    path = write_reference(found.reference, out)
+    path = write_new(found.reference, out, force=force)
     if as_json:
-        print_json(_document(found.reference, path) | {"changes": [_change(change) for change in found.changes]})
+        changes = [_change(change) for change in found.changes]
+        print_json(_document(found.reference, path) | {"changes": changes, "warnings": list(found.doubts)})
         return GOOD
+    for doubt in found.doubts:
+        console.print(Text(f"! warning: {doubt}", style="yellow"))
     console.print(_table(found.changes) if found.changes else Text("nothing will be measured otherwise"))
-    console.print(Text(f"{path}: the next boot, {len(found.changes)} changes; all else as measured now"))
-    console.print(Text(f"set {found.reference.name}@sha256:{found.reference.digest}", style="dim"))
+    console.print(Text(f"{path}: the next boot, {counted(len(found.changes), 'change')}; all else as measured now"))
+    print_identity(found.reference)
     return GOOD
 
 
@@ -128,10 +137,8 @@ def limit(
     if as_json:
         print_json(_document(found, path))
         return GOOD
-    begin = f" from {found.valid_from:%Y-%m-%d %H:%M} UTC" if found.valid_from else ""
-    end = f" until {found.valid_until:%Y-%m-%d %H:%M} UTC" if found.valid_until else ""
-    console.print(Text(f"{path}: {found.state.value}{begin}{end}"))
-    console.print(Text(f"set {found.name}@sha256:{found.digest}", style="dim"))
+    console.print(Text(f"{path}: {life(found)}"))
+    print_identity(found)
     return GOOD
 
 
@@ -153,19 +160,24 @@ def _table(changes: tuple[Change, ...]) -> Table:
     table.add_column("why", overflow="fold")
     for change in changes:
         times = f" ({change.times} times)" if change.times > 1 else ""
-        now, after = change.before or "–", change.after or "nothing"
-        table.add_row(str(change.pcr), Text(now), Text(f"{after}{times}"), Text(change.provenance))
+        now = _cell(change.before or "–", change.before_digest)
+        after = _cell(f"{change.after or 'nothing'}{times}", change.after_digest)
+        table.add_row(str(change.pcr), now, after, Text(change.provenance))
     return table
+
+
+def _cell(label: str, digest: str) -> Text:
+    """A measurement, and under it how its digest begins."""
+    begin = digest.partition(":")[2][:SHOWN_DIGITS]
+    return Text(label).append(f"\n{begin}…" if begin else "", style="dim")
 
 
 def _document(reference: ReferenceSet, path: Path) -> dict[str, object]:
     return {
-        "name": reference.name,
+        "name": inert(reference.name),
         "digest": f"sha256:{reference.digest}",
         "path": str(path),
-        "state": reference.state.value,
-        "valid_from": reference.valid_from.isoformat() if reference.valid_from else None,
-        "valid_until": reference.valid_until.isoformat() if reference.valid_until else None,
+        **life_document(reference),
         "events": len(reference.events),
         "files": len(reference.files),
     }
@@ -176,6 +188,8 @@ def _change(change: Change) -> dict[str, object]:
         "pcr": change.pcr,
         "before": change.before,
         "after": change.after,
+        "before_digest": change.before_digest or None,
+        "after_digest": change.after_digest or None,
         "provenance": change.provenance,
         "times": change.times,
     }

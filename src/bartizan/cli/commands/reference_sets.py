@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bartizan.app.reference_folder import read_reference
 from bartizan.app.sign_reference import FILE, read_signatures, sign_folder
+from bartizan.cli.commands.reference_out import identity, life, life_document, print_identity
 from bartizan.cli.console import BAD, GOOD, console, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.formats.inert import inert
@@ -53,6 +54,7 @@ def _document(found: ReferenceSet, files: list[ReferenceFile], *, signers: list[
         "name": inert(found.name),
         "digest": f"sha256:{found.digest}",
         "source": inert(found.source),
+        **life_document(found),
         "signatures": [f"sha256:{signer}" for signer in signers],
         "events": [_event(found, index) for index in range(len(found.events))] if events else [],
         "files": [_file(file) for file in files],
@@ -96,7 +98,9 @@ def _words(origin: Origin | None) -> str:
 
 def _print(found: ReferenceSet, files: list[ReferenceFile], *, signers: list[str], events: bool) -> None:
     console.print(Text(inert(f"{found.name}: {found.source}")))
-    console.print(Text(f"set {inert(found.name)}@sha256:{found.digest}", style="dim"))
+    print_identity(found)
+    window = "" if found.valid_from or found.valid_until else ", without a time limit"
+    console.print(Text(f"state: {life(found)}{window}"))
     console.print(Text("signed by " + ", ".join(f"sha256:{some}" for some in signers) if signers else "not signed"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("where", "what", "from"):
@@ -126,9 +130,14 @@ def sign(
     if as_json:
         digest = f"sha256:{found.digest}"
         print_json(
-            {"name": found.name, "digest": digest, "key": f"sha256:{fingerprint.hex()}", "path": str(reference / FILE)}
+            {
+                "name": inert(found.name),
+                "digest": digest,
+                "key": f"sha256:{fingerprint.hex()}",
+                "path": str(reference / FILE),
+            }
         )
         return GOOD
-    console.print(Text(f"{reference / FILE}: {inert(found.name)}@sha256:{found.digest}"))
+    console.print(Text(f"{reference / FILE}: {identity(found)}"))
     console.print(Text(f"signed by sha256:{fingerprint.hex()}"))
     return GOOD

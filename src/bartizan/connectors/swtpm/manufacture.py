@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bartizan.connectors.swtpm.tools import Tools, ended_tools
 from bartizan.errors import ConnectorError
 
 PACKAGES: Mapping[str, str] = {
@@ -116,15 +117,16 @@ def manufacture(factory: Factory, names: Sequence[str]) -> tuple[Path, ...]:
         ConnectorError: a tool failed; what it said is part of the message.
     """
     waiting = list(names)
-    if waiting and not factory.issuer_certificate.exists():
-        # The first one alone: the tool makes its CA without a lock, and parallel runs would make one each.
-        _manufacture_one(factory, waiting.pop(0))
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        list(pool.map(lambda name: _manufacture_one(factory, name), waiting))
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool, ended_tools() as tools:
+        if waiting and not factory.issuer_certificate.exists():
+            # The first one alone: the tool makes its CA without a lock, and parallel runs would make one each.
+            pool.submit(_manufacture_one, factory, waiting.pop(0), tools=tools).result()
+        for one in [pool.submit(_manufacture_one, factory, name, tools=tools) for name in waiting]:
+            one.result()
     return tuple(factory.state(name) for name in names)
 
 
-def _manufacture_one(factory: Factory, name: str) -> None:
+def _manufacture_one(factory: Factory, name: str, *, tools: Tools) -> None:
     state = factory.state(name)
     try:
         state.mkdir(parents=True)
@@ -135,11 +137,9 @@ def _manufacture_one(factory: Factory, name: str) -> None:
     command += ["--create-ek-cert", "--create-platform-cert", "--lock-nvram"]
     environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(factory.folder)}
     try:
-        run = subprocess.run(  # noqa: S603  the program is found on PATH, the arguments are ours
-            command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment
-        )
+        code, said = tools.run(command, environment, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConnectorError(f"swtpm_setup did not make TPM {name!r}: {error}") from error
-    if run.returncode:
-        said = " / ".join((run.stdout + run.stderr).strip().splitlines()[-5:])
-        raise ConnectorError(f"swtpm_setup could not make TPM {name!r}: {said}")
+    if code:
+        quoted = " / ".join(said.strip().splitlines()[-5:])
+        raise ConnectorError(f"swtpm_setup could not make TPM {name!r}: {quoted}")
