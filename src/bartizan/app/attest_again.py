@@ -130,7 +130,9 @@ def attest_again(
             return quote
         identity = verify_known_identity(known, quote, enrolment=state.enrolment, now=now)  # (2)
     except VerifyError as error:
-        result = refused(error, rules.catalogue, rules.levels, state=fresh, policy=rules.policy)
+        result = refused(
+            error, rules.catalogue, rules.levels, state=fresh, policy=rules.policy, reference=rules.reference
+        )
         return Again(result=result, state=state)
     further = _further(known, sent, quote)  # (3)
     if isinstance(further, NeedsFullLogs):

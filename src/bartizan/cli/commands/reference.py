@@ -9,8 +9,8 @@ from rich.text import Text
 
 from bartizan.app.learn_reference import differences_from, propose_from
 from bartizan.app.reference_folder import write_new
-from bartizan.cli.commands.reference_out import Force, Out, contents, counted, print_identity
-from bartizan.cli.console import BAD, GOOD, console, print_json, reporting
+from bartizan.cli.commands.reference_out import Force, Out, contents, print_identity
+from bartizan.cli.console import BAD, GOOD, console, counted, print_json, reporting
 from bartizan.cli.options import AsJson, EvidenceDir
 from bartizan.formats.inert import inert
 
@@ -33,10 +33,8 @@ def propose(
     reference = propose_from(folder, name=name)
     path = write_new(reference, out, force=force)
     if as_json:
-        counted = {"events": len(reference.events), "files": len(reference.files)}
-        print_json(
-            {"name": inert(reference.name), "digest": f"sha256:{reference.digest}", "path": str(path), **counted}
-        )
+        held = {"events": len(reference.events), "files": len(reference.files)}
+        print_json({"name": inert(reference.name), "digest": f"sha256:{reference.digest}", "path": str(path), **held})
         return GOOD
     console.print(Text(f"{path}: {contents(reference)}"))
     print_identity(reference)

@@ -15,8 +15,8 @@ from bartizan.app.import_debian import Imported, Wanted, import_debian, referenc
 from bartizan.app.import_files import files_below
 from bartizan.app.reference_folder import write_new
 from bartizan.app.sign_reference import sign_folder
-from bartizan.cli.commands.reference_out import Force, Name, Out, counted, identity, print_identity
-from bartizan.cli.console import BAD, GOOD, console, errors, print_json, reporting
+from bartizan.cli.commands.reference_out import Force, Name, Out, identity, print_identity
+from bartizan.cli.console import BAD, GOOD, console, counted, errors, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.connectors.debian.mirror import open_mirror
 from bartizan.errors import DecodeError

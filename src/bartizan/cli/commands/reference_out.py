@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from bartizan.cli.console import console
+from bartizan.cli.console import console, counted
 from bartizan.formats.inert import inert
 from bartizan.model.reference import ReferenceSet
 
@@ -15,11 +15,6 @@ Name = Annotated[str | None, typer.Option("--name", help="The set's name; defaul
 Force = Annotated[
     bool, typer.Option("--force", help="Replace another set that is there; its signatures are deleted with it.")
 ]
-
-
-def counted(number: int, thing: str) -> str:
-    """A number with its noun, in the plural where there is not one: `1 file`, `2 files`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def contents(reference: ReferenceSet) -> str:

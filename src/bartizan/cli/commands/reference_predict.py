@@ -10,8 +10,8 @@ from rich.text import Text
 
 from bartizan.app.predict_reference import UpdateFiles, Window, limit_set, predict_from
 from bartizan.app.reference_folder import write_new
-from bartizan.cli.commands.reference_out import Force, Out, counted, life, life_document, print_identity
-from bartizan.cli.console import GOOD, console, print_json, reporting
+from bartizan.cli.commands.reference_out import Force, Out, life, life_document, print_identity
+from bartizan.cli.console import GOOD, console, counted, print_json, reporting
 from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile
 from bartizan.errors import ConfigError
 from bartizan.formats.inert import inert
