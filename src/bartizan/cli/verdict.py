@@ -103,11 +103,16 @@ def _branches(links: Sequence[Link]) -> list[str]:
     return drawn[::-1]
 
 
+def breaking_first(result: AttestationResult) -> list[Finding]:
+    """All findings, those of checks that keep a rung from holding before the others."""
+    breaking = {check for rung in result.ladder for check in rung.missing}
+    return sorted(result.findings, key=lambda finding: finding.id not in breaking)
+
+
 def show_explanations(result: AttestationResult, catalogue: Mapping[str, Check]) -> None:
     """Each check that is not in order: what was found, what vouches for it, why it matters, what to do."""
-    breaking = {check for rung in result.ladder for check in rung.missing}
-    open_findings = [finding for finding in result.findings if finding.tier is not Tier.AFFIRMING]
-    open_findings.sort(key=lambda finding: (finding.tier.order, finding.id not in breaking))
+    open_findings = [finding for finding in breaking_first(result) if finding.tier is not Tier.AFFIRMING]
+    open_findings.sort(key=lambda finding: finding.tier.order)
     if not open_findings:
         console.print(Text("Everything that was looked at is in order.", style="green"))
         return

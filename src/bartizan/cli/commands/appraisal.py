@@ -17,7 +17,7 @@ from bartizan.app.judge_folder import Sources, judge_folder
 from bartizan.cli.console import BAD, GOOD, console, counted, findings_table, print_json, reporting
 from bartizan.cli.documents import link_document, result_document
 from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile, ReferenceDirs, ReferenceKeys, RootsDir, ShowAll
-from bartizan.cli.verdict import show_explanations, show_ladder, show_links, show_vector, verdict_line
+from bartizan.cli.verdict import breaking_first, show_explanations, show_ladder, show_links, show_vector, verdict_line
 from bartizan.formats.inert import inert
 from bartizan.model.result import AttestationResult, Tier
 
@@ -102,7 +102,7 @@ def appraise(
     console.print()
     show_ladder(result)
     show_vector(result)
-    console.print(findings_table(result.findings, affirming=show_all))
+    console.print(findings_table(breaking_first(result), affirming=show_all))
     if not show_all:
         passed = sum(finding.passes for finding in result.findings)
         if passed:
