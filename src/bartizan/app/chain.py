@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from bartizan.formats.event_data import decode_event_data
 from bartizan.formats.event_text import describe
 from bartizan.formats.inert import inert
-from bartizan.model.boot_log import Event, EventType
+from bartizan.model.boot_log import FILE_PCR, IMAGE_PCR, LAUNCH_PCRS, OPTION_ROM_PCR, Event, EventType
 from bartizan.model.event_data import EventData, ImageLoad
 from bartizan.model.evidence import PcrExplanation, VerifiedBoot, VerifiedEvidence
 from bartizan.model.ima import IMA_PCR
 from bartizan.model.result import Finding, Pointer, Tier, worst
 from bartizan.verify.quote import ranges
-from bartizan.verify.replay import LAUNCH_PCRS
 
-IMAGE_PCR, FILE_PCR = 4, 9
 SETTINGS = (1, 3, 5, 6)
 AFTER_THE_LOADER = (8, FILE_PCR, *range(11, 16))
 """Boot PCRs into which loaders and kernels measure, not firmware."""
@@ -74,9 +72,11 @@ def _firmware(evidence: VerifiedEvidence, findings: Sequence[Finding]) -> Iterat
     measurer, measured = (hardware, "firmware") if hardware else (UNMEASURED, "itself")
     yield from _part(evidence, findings, depth=0, measurer=measurer, measured=measured, pcrs=(0,))
     yield from _part(evidence, findings, depth=1, measurer="firmware", measured="settings", pcrs=SETTINGS)
-    roms = any(event.pcr == 2 and event.reported_type != EventType.SEPARATOR for event in boot.events)  # noqa: PLR2004
-    if roms or _unexplained(evidence, (2,)):
-        yield from _part(evidence, findings, depth=1, measurer="firmware", measured="option ROMs", pcrs=(2,))
+    roms = any(event.pcr == OPTION_ROM_PCR and event.reported_type != EventType.SEPARATOR for event in boot.events)
+    if roms or _unexplained(evidence, (OPTION_ROM_PCR,)):
+        yield from _part(
+            evidence, findings, depth=1, measurer="firmware", measured="option ROMs", pcrs=(OPTION_ROM_PCR,)
+        )
     secure = {True: "on", False: "off", None: "not readable"}[boot.facts.secure_boot]
     policy = f"Secure Boot policy ({secure})"
     yield from _part(evidence, findings, depth=1, measurer="firmware", measured=policy, pcrs=(7,))

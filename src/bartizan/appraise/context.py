@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bartizan.appraise.catalogue import Catalogue
-from bartizan.model.boot_log import Event, EventType
+from bartizan.model.boot_log import GOOD_SEPARATORS, Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.evidence import VerifiedEvidence
 from bartizan.model.policy import Policy
 from bartizan.model.reference import Origin, ReferenceEvent, ReferenceSet, ReferenceState
 from bartizan.model.result import NOWHERE, Anchor, Claim, Finding, Pointer, Tier
-
-SEPARATORS = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +151,7 @@ class Context:
 
     def is_separator(self, event: Event) -> bool:
         """It is a proper separator: it closes a PCR and says nothing else."""
-        return event.reported_type == EventType.SEPARATOR and any(self.vouches(event, data) for data in SEPARATORS)
+        return event.reported_type == EventType.SEPARATOR and any(self.vouches(event, data) for data in GOOD_SEPARATORS)
 
     def at(self, event: Event) -> Pointer:
         """The pointer to an event."""

@@ -11,7 +11,7 @@ from struct import Struct
 from bartizan.errors import DecodeError
 from bartizan.formats.reader import LittleReader
 from bartizan.formats.texts import is_text
-from bartizan.model.boot_log import NO_PCR, BootLog, Event, EventType, LogFormat
+from bartizan.model.boot_log import LAUNCH_PCRS, NO_PCR, BootLog, Event, EventType, LogFormat
 from bartizan.model.digest import PCR_COUNT, SIZES, HashAlg
 
 MAX_LOG = 16 * 1024 * 1024
@@ -168,8 +168,6 @@ CC_REGISTERS = frozenset(range(1, 5))
 """TDX: MR index 1–4 stand for RTMR 0–3 (0 is MRTD); UEFI 2.10, 38.4.1."""
 CC_ALGORITHMS = frozenset({HashAlg.SHA384, HashAlg.SM3_256})
 """What the registers of TDX (SHA-384) and of Hygon's CSV (SM3) are extended with."""
-LAUNCH_PCRS = frozenset(range(17, 23))
-"""PCRs of a dynamic launch."""
 
 
 def _agile_format(sizes: Mapping[int, int], events: list[Event]) -> LogFormat:

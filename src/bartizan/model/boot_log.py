@@ -6,6 +6,14 @@ from enum import Enum, IntEnum
 
 NO_PCR = 0xFFFFFFFF
 """The PCR index of informative Windows events; legal only on EV_NO_ACTION."""
+OPTION_ROM_PCR, IMAGE_PCR, POLICY_PCR = 2, 4, 7
+"""Where firmware measures option ROMs, boot images and the Secure Boot policy; PFP 1.06, 3.3.4."""
+COMMAND_PCR, FILE_PCR, UKI_PCR = 8, 9, 11
+"""Where GRUB measures its commands and the files it reads, and systemd-stub the sections of a unified kernel image."""
+LAUNCH_PCRS = frozenset(range(17, 23))
+"""The PCRs of a dynamic launch."""
+GOOD_SEPARATORS = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
+"""What a separator measures when nothing went wrong; PFP 1.06, 10.4.1."""
 
 
 class LogFormat(Enum):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bartizan.formats.inert import inert
+from bartizan.model.boot_log import UKI_PCR
 from bartizan.model.digest import HashAlg
 from bartizan.model.evidence import VerifiedBoot, VerifiedIma
 from bartizan.model.reference import ReferenceEvent, ReferenceSet
@@ -15,8 +16,6 @@ from bartizan.reference.components import Components
 from bartizan.reference.next_boot import Replaced, next_boot
 from bartizan.reference.propose import MAX_LABEL, PREDICTED, canonical, measurements, propose
 from bartizan.reference.vetting import Vetting
-
-UKI_PCR = 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,14 +12,14 @@ Steps:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bartizan.model.boot_log import BootLog, Event
+from bartizan.model.boot_log import LAUNCH_PCRS, BootLog, Event
 from bartizan.model.digest import HashAlg, PcrBanks, PcrValues
 from bartizan.model.evidence import PcrExplanation, VerifiedBoot
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.boot_facts import extract_facts
 from bartizan.verify.log_rules import check_log
 from bartizan.verify.outcome import outcome
-from bartizan.verify.replay import LAUNCH_PCRS, extending, replay
+from bartizan.verify.replay import extending, replay
 
 BOOT_PCRS = (*range(10), *range(11, 16), *range(17, 23))
 FIRMWARE_PCRS = range(8)

@@ -12,7 +12,7 @@ from bartizan.formats.sbat import decode_sbat
 from bartizan.formats.signature_list import certificates, decode_authority, decode_signature_lists, image_digests
 from bartizan.formats.uefi import SHIM_SLACK, decode_variable
 from bartizan.model.boot_facts import Authority, BootFacts, MeasuredText
-from bartizan.model.boot_log import BootLog, Event, EventType
+from bartizan.model.boot_log import COMMAND_PCR, POLICY_PCR, BootLog, Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.event_data import BootTextKind
 from bartizan.model.uefi import SignatureKind, SignatureList, Variable
@@ -31,7 +31,6 @@ COMMANDS = {
     BootTextKind.MODULE_COMMAND_LINE: "module_cmdline",
 }
 """What GRUB measures into PCR 8, by the names that upstream gives it."""
-COMMAND_PCR = 8
 UTF16_COMMAND_PCRS = frozenset({8, 12})
 """Where systemd-boot and its stub measure the kernel command line, as UTF-16."""
 SHIM_STATE = "MokSBState"
@@ -48,7 +47,7 @@ def extract_facts(
     untrusted_command_line: a guess at the kernel's command line, for events that measure it without showing it.
     """
     proved = tuple(events)
-    policy = tuple(event for event in proved if event.pcr == 7)  # noqa: PLR2004  PCR 7 is its name
+    policy = tuple(event for event in proved if event.pcr == POLICY_PCR)
     configured = _configured(policy, bank)
     secure_boot = _secure_boot(configured)
     revoked = _dbx(configured)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from bartizan.errors import DecodeError, VerifyError
 from bartizan.formats.boot_text import decode_boot_text
 from bartizan.model.boot_facts import MeasuredText
-from bartizan.model.boot_log import Event, EventType
+from bartizan.model.boot_log import FILE_PCR, IMAGE_PCR, UKI_PCR, Event, EventType
 from bartizan.model.event_data import BootTextKind
 from bartizan.model.evidence import VerifiedBoot
 
 CHECK = "image.place"
-IMAGE_PCR, FILE_PCR, UKI_PCR = 4, 9, 11
 KERNEL_COMMANDS = ("linux", "linuxefi", "linux16")
 INITRD_COMMANDS = ("initrd", "initrdefi", "initrd16")
 CONFIGURATION = "grub.cfg"

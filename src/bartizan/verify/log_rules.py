@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bartizan.errors import DecodeError
 from bartizan.formats.uefi import decode_variable
-from bartizan.model.boot_log import BootLog, Event, EventType, type_label
+from bartizan.model.boot_log import GOOD_SEPARATORS, BootLog, Event, EventType, type_label
 from bartizan.model.digest import HashAlg
 from bartizan.model.result import Finding, Tier
 from bartizan.verify.boot_facts import IMAGE_TYPES
@@ -18,7 +18,6 @@ from bartizan.verify.outcome import outcome
 from bartizan.verify.replay import is_startup_locality, startup_event
 from bartizan.verify.secure_boot_rules import secure_boot_order
 
-GOOD_SEPARATORS = (b"\x00\x00\x00\x00", b"\xff\xff\xff\xff")
 ERROR_SEPARATOR = b"\x01\x00\x00\x00"
 BOOT_EXITED = b"Exit Boot Services Returned with Success"
 EFI_BOOT_ACTIONS = (

@@ -9,7 +9,6 @@ STARTUP_LOCALITY = b"StartupLocality\0"
 STARTUP_LOCALITIES = (0, 3, 4)
 """Localities a TPM can be started from; PFP 1.06, 10.4.5.3."""
 H_CRTM_LOCALITY = 4
-LAUNCH_PCRS = frozenset(range(17, 23))
 
 
 def startup_event(log: BootLog) -> Event | None:

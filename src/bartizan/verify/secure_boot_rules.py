@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bartizan.errors import DecodeError
 from bartizan.formats.uefi import decode_variable
-from bartizan.model.boot_log import Event, EventType, type_label
+from bartizan.model.boot_log import POLICY_PCR, Event, EventType, type_label
 from bartizan.model.result import Finding, Tier
 from bartizan.verify.log_view import LogView
 from bartizan.verify.outcome import outcome
@@ -19,7 +19,6 @@ SECURE_BOOT_VARIABLES = ("SecureBoot", "PK", "KEK", "db", "dbx")
 """What firmware measures into PCR 7 first, in this order; PFP 1.06, 3.3.4.8."""
 NEVER_AUTHORITIES = frozenset({"SecureBoot", "PK", "KEK", "dbx", "AuditMode", "DeployedMode", "SetupMode"})
 """Variables that let no code run, so that none of them can be what allowed an image."""
-POLICY_PCR = 7
 POLICY_ACTIONS = frozenset({b"DMA Protection Disabled", b"UEFI Debug Mode", b"Security Level is Downgraded to 0"})
 """Strings that firmware is known to measure into PCR 7 (PFP 1.06, 3.3.4.8; the last one for Thunderbolt)."""
 DEVICE_DATABASE = "devdb"

@@ -7,12 +7,11 @@ from importlib.resources import files
 from bartizan.formats.ima import decode_ima
 from bartizan.formats.tcg_log import decode_boot_log
 from bartizan.formats.uefi import decode_variable
-from bartizan.model.boot_log import BootLog, Event, EventType
+from bartizan.model.boot_log import FILE_PCR, IMAGE_PCR, POLICY_PCR, BootLog, Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.ima import ImaEntry, ImaList
 from bartizan.verify.replay import replay
 
-POLICY_PCR, IMAGE_PCR, FILE_PCR = 7, 4, 9
 SIZED = 4
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from bartizan.appraise.context import Context
 from bartizan.formats.inert import inert
+from bartizan.model.boot_log import POLICY_PCR
 from bartizan.model.result import Finding, Pointer, Tier
 
 ACM_LOCALITY = 3
 H_CRTM_LOCALITY = 4
-POLICY_PCR = 7
 NOTICES = {
     b"DMA Protection Disabled": "the firmware started without DMA protection: a device could change what was measured",
     b"UEFI Debug Mode": "the firmware ran in debug mode",

@@ -13,11 +13,10 @@ from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.formats.event_data import decode_event_data
 from bartizan.formats.event_text import describe
 from bartizan.formats.inert import inert
-from bartizan.model.boot_log import Event
+from bartizan.model.boot_log import IMAGE_PCR, Event
 from bartizan.model.reference import ReferenceState
 from bartizan.model.result import Finding, Pointer, Tier
 
-IMAGE_PCR = 4
 MAX_COMPARED = 4096
 """Characters of a text that is compared word by word: COMMAND_LINE_SIZE; longer ones are only named."""
 MAX_PROVENANCE = 400

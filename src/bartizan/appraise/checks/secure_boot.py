@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from bartizan.appraise.context import Context
 from bartizan.formats.event_data import decode_event_data
 from bartizan.model.boot_facts import Authority
-from bartizan.model.boot_log import Event, EventType
+from bartizan.model.boot_log import IMAGE_PCR, POLICY_PCR, Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.model.uefi import VariableEvent
 
-POLICY_PCR, IMAGE_PCR = 7, 4
 HELD_BY_RULES = frozenset({EventType.EFI_VARIABLE_DRIVER_CONFIG, EventType.EFI_ACTION, EventType.ACTION})
 """Events of PCR 7 that verification holds to their data: where it does not fit, boot.digest or boot.order says so."""
 
@@ -56,13 +55,18 @@ def _is_sbat_level(context: Context, event: Event) -> bool:
     return isinstance(data, VariableEvent) and data.variable.name == "SbatLevel"
 
 
+def _unread(context: Context) -> tuple[Event, ...]:
+    """The authorities that cannot be read from their events."""
+    return tuple(event for event in unnamed(context) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY)
+
+
 def authorities(context: Context) -> Iterator[Finding]:
     """secure-boot.authorities: each authority that let code run can be read, and none is revoked by the policy."""
     facts = context.evidence.boot.facts
     if facts.secure_boot is not True:
         return
     revoked = {authority.event for authority in _revoked_authorities(context)}
-    unread = [event for event in unnamed(context) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY]
+    unread = _unread(context)
     for event in unread:
         why = "an authority that cannot be read from its event let code run"
         yield context.say("secure-boot.authorities", Tier.WARNING, why, context.at(event))
@@ -104,7 +108,7 @@ def revoked(context: Context) -> Iterator[Finding]:
         yield context.say("secure-boot.revoked", Tier.CONTRAINDICATED, why, Pointer(pcr=7, event=authority.event))
     old = list(_old_generations(context))
     yield from old
-    unread = list(_unread_authorities(context))
+    unread = list(_doubtful_authorities(context))
     yield from unread
     if bad or let_in or old or unread or boot.log is None:
         return
@@ -119,13 +123,13 @@ def revoked(context: Context) -> Iterator[Finding]:
     yield context.say("secure-boot.revoked", Tier.AFFIRMING, why, Pointer(pcr=IMAGE_PCR))
 
 
-def _unread_authorities(context: Context) -> Iterator[Finding]:
+def _doubtful_authorities(context: Context) -> Iterator[Finding]:
     """Certificates are revoked, and who let code run cannot be read: then it is not known whether one of these did."""
     facts = context.evidence.boot.facts
     if facts.secure_boot is not True or not (context.policy.revoked_certificates | facts.dbx_certificates):
         return
     doubtful = {authority.event for authority in facts.authorities if not authority.vouched}
-    doubtful |= {e.index for e in unnamed(context) if e.reported_type == EventType.EFI_VARIABLE_AUTHORITY}
+    doubtful |= {event.index for event in _unread(context)}
     for event in sorted(doubtful):
         why = "whether a revoked certificate let code run cannot be told: this authority is not readable from its event"
         yield context.say("secure-boot.revoked", Tier.NONE, why, Pointer(pcr=POLICY_PCR, event=event))

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from bartizan.appraise.checks.secure_boot import unnamed
 from bartizan.appraise.context import Context, ReferenceIndex
-from bartizan.model.boot_log import Event
+from bartizan.model.boot_log import FILE_PCR, IMAGE_PCR, Event
 
 KERNEL_COMMANDS = ("linux ", "linuxefi ", "linux16 ")
 INITRD_COMMANDS = ("initrd ", "initrdefi ", "initrd16 ")
@@ -45,12 +45,12 @@ class SignerRule:
 
     def accepts(self, event: Event) -> str | None:
         """The sentence that says why this event is accepted, or None."""
-        if event.pcr == 4 and event.index in self.images:  # noqa: PLR2004  PFP 1.06, 3.3.4.5: images are in PCR 4
+        if event.pcr == IMAGE_PCR and event.index in self.images:
             return (
                 "a kernel that is no Reference Value, accepted by signer: Secure Boot was on, the loaders before it"
                 f" are recognised, and only accepted authorities let code run ({self.names})"
             )
-        if event.index == self.kernel_file and event.pcr == 9:  # noqa: PLR2004  GRUB measures files into PCR 9
+        if event.index == self.kernel_file and event.pcr == FILE_PCR:
             return f"the file of the kernel that was accepted by signer ({self.names})"
         return None
 

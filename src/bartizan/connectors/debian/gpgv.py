@@ -14,7 +14,6 @@ from bartizan.formats.gpgv_status import MAX_STATUS
 PROGRAM = "gpgv"
 SECONDS = 60.0
 WEAK_HASHES = ("MD5", "SHA1", "RIPEMD160")
-MAX_KEYRING = 16 * 1024 * 1024
 ARMOUR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
