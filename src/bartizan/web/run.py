@@ -1,0 +1,54 @@
+"""`bartizan serve`: the service and its server, from settings to SIGTERM."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from bartizan.app.service.keys import TlsFiles, pin_of, tls_files
+from bartizan.app.service.service import open_service
+from bartizan.app.service.settings import Settings
+from bartizan.web.app import create_app
+from bartizan.web.server import listen, serve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the service is reached, and the pin that agents know it by; None without TLS."""
+
+    url: str
+    pin: str | None
+
+
+def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], None]) -> None:
+    """Serve until SIGTERM. plain: without TLS, which is for loopback addresses only.
+
+    Raises:
+        ConfigError, PolicyError, DecodeError: as for `open_service`, and for the address.
+    """
+    where = settings.listen
+    tls = None if plain else _tls(settings)
+    with listen(where.host, where.port) as listener:
+        address = _address(listener, tls)
+        uvloop.run(_run(settings, listener, tls, lambda: ready(address)))
+
+
+async def _run(settings: Settings, listener: socket.socket, tls: TlsFiles | None, ready: Callable[[], None]) -> None:
+    async with open_service(settings) as service:
+        await serve(create_app(service), listener, tls=tls, ready=ready)
+
+
+def _tls(settings: Settings) -> TlsFiles:
+    where = settings.listen
+    if where.certificate:
+        return TlsFiles(certificate=Path(where.certificate), key=Path(where.key))
+    return tls_files(settings.folder / "keys", where.host)
+
+
+def _address(listener: socket.socket, tls: TlsFiles | None) -> Address:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    scheme = "http" if tls is None else "https"
+    return Address(url=f"{scheme}://{shown}:{port}", pin=None if tls is None else pin_of(tls.certificate))

@@ -1,0 +1,103 @@
+"""The HTTP server around the application: TLS, limits on slow clients, an orderly end. It decides nothing."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from bartizan.app.service.keys import TlsFiles
+from bartizan.errors import ConfigError
+
+HEADER_SECONDS = 20.0
+"""Patience with a connection that has not sent the head of a request."""
+KEEP_ALIVE = 120
+"""Seconds that an idle connection is kept: agents come back within their period."""
+MAX_CONNECTIONS = 20_000
+STOP_SECONDS = 10
+"""Patience with requests under way when the service stops."""
+
+
+class ImpatientProtocol(HttpToolsProtocol):
+    """HTTP as uvicorn speaks it, and a client that never finishes its request's head is let go."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Somebody is there, and has so long to say what for."""
+        super().connection_made(transport)
+        self._impatience = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request: the rest of its head has so long again."""
+        super().on_message_begin()
+        self._impatience.cancel()
+        self._impatience = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._impatience.cancel()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        self._impatience.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        ConfigError: the address cannot be had.
+    """
+    try:
+        return socket.create_server((host, port), backlog=2048, reuse_port=False)
+    except OSError as error:
+        raise ConfigError(f"{host}:{port}: cannot listen there: {error.strerror}; see listen.port") from error
+
+
+async def serve(app: ASGIApp, listener: socket.socket, *, tls: TlsFiles | None, ready: Callable[[], None]) -> None:
+    """Answer requests until SIGTERM or SIGINT; those under way are finished."""
+    config = uvicorn.Config(
+        app,
+        http=ImpatientProtocol,
+        loop="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        limit_concurrency=MAX_CONNECTIONS,
+        ssl_certfile=None if tls is None else str(tls.certificate),
+        ssl_keyfile=None if tls is None else str(tls.key),
+    )
+    server = uvicorn.Server(config)
+    async with _watching(server, ready):
+        await server.serve(sockets=[listener])
+
+
+@asynccontextmanager
+async def _watching(server: uvicorn.Server, ready: Callable[[], None]) -> AsyncIterator[None]:
+    """Say when the server is ready."""
+
+    async def wait() -> None:
+        while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        ready()
+
+    task = asyncio.create_task(wait())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
