@@ -1,6 +1,7 @@
 """Messages between agent and Verifier, in CBOR (docs/reference/protocol.md). It reads requests and writes replies."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from bartizan.errors import DecodeError
 from bartizan.formats.cbor import MAX_CBOR, decode_cbor, encode_cbor
@@ -17,7 +18,8 @@ from bartizan.formats.cbor_shape import (
     text,
     unsigned,
 )
-from bartizan.model.cbor import Key, Map
+from bartizan.model.cbor import Encoded, Key, Map
+from bartizan.model.digest import PCR_COUNT, HashAlg
 from bartizan.model.protocol import (
     SPOKEN,
     ActivateRequest,
@@ -137,7 +139,7 @@ def encode_reply(body: Mapping[Key, object], offer: Offer | None = None) -> byte
 def _offer(offer: Offer) -> dict[Key, object]:
     challenge: dict[Key, object] = {
         "nonce": offer.nonce,
-        "banks": {int(bank): list(pcrs) for bank, pcrs in offer.banks.items()},
+        "banks": _banks(offer.banks),
         "expires_in": offer.expires_in,
     }
     if offer.held is not None:
@@ -148,6 +150,12 @@ def _offer(offer: Offer) -> dict[Key, object]:
             "ima_entries": held.ima_entries,
         } | ({} if held.posture_digest is None else {"posture_digest": held.posture_digest})
     return {"challenge": challenge, "due_in": max(0, round(offer.due_in))}
+
+
+@cache
+def _banks(banks: tuple[HashAlg, ...]) -> Encoded:
+    """The selection that is asked for, all PCRs of these banks: the same for nearly every node."""
+    return Encoded(encode_cbor({int(bank): list(range(PCR_COUNT)) for bank in banks}))
 
 
 def _opened(raw: bytes, what: str) -> tuple[Fields, int]:

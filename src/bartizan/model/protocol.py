@@ -10,9 +10,6 @@ PROTOCOL = 1
 SPOKEN = frozenset({PROTOCOL - 1, PROTOCOL} - {0})
 """Versions that requests may have: this one and the one before."""
 
-Selection = Mapping[HashAlg, tuple[int, ...]]
-"""Bank to PCR indices in ascending order."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
@@ -110,10 +107,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A challenge for a node, with the seconds after which it expires and those after which to answer it."""
+    """A challenge for a node. banks: all PCRs of them; expires_in: seconds; due_in: seconds until it is to answer."""
 
     nonce: bytes
-    banks: Selection
+    banks: tuple[HashAlg, ...]
     expires_in: int
     due_in: float
     held: Held | None

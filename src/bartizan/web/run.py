@@ -13,6 +13,9 @@ from bartizan.app.service.settings import Settings
 from bartizan.web.app import create_app
 from bartizan.web.server import listen, serve
 
+COLLECT_SELDOM = (100_000, 20, 20)
+"""Of the garbage collector: states of nodes are many, live long, and hold no cycles that it could find."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -37,6 +40,8 @@ def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], N
 
 async def _run(settings: Settings, listener: socket.socket, tls: TlsFiles | None, ready: Callable[[], None]) -> None:
     async with open_service(settings) as service:
+        gc.freeze()
+        gc.set_threshold(*COLLECT_SELDOM)
         await serve(create_app(service), listener, tls=tls, ready=ready)
 
 

@@ -24,7 +24,6 @@ from bartizan.app.service.settings import Attestation
 from bartizan.app.service.storm import Storm
 from bartizan.errors import SenderError
 from bartizan.model.certificate import TrustAnchors
-from bartizan.model.digest import PCR_COUNT
 from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.model.result import AttestationResult
 from bartizan.store.evidence import kept_boot
@@ -73,7 +72,7 @@ class Attesting:
             due_in = (node.progress.due - now.milliseconds) / 1000
         return Offer(
             nonce=nonce,
-            banks={bank: tuple(range(PCR_COUNT)) for bank in node.record.banks},
+            banks=node.record.banks,
             expires_in=self.nonces.lifetime,
             due_in=due_in,
             held=None if node.state is None else held_of(node.state, node.posture),
