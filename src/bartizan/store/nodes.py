@@ -102,6 +102,18 @@ def set_boot(connection: Connection, node_id: int, boot_id: int) -> None:
     connection.execute(update(node_state).where(node_state.c.node == node_id).values(boot=boot_id))
 
 
+def set_rules(connection: Connection, node_id: int, rules: bytes) -> None:
+    """A node's verdict was made by these rules."""
+    connection.execute(update(node_state).where(node_state.c.node == node_id).values(rules=rules))
+
+
+def judged_otherwise(connection: Connection, rules: bytes) -> list[str]:
+    """Ids of enrolled nodes whose verdict was made by other rules."""
+    query = select(node.c.uid).join(node_state, node_state.c.node == node.c.id)
+    stale = query.where(node.c.retired_at.is_(None), node_state.c.boot.is_not(None), node_state.c.rules != rules)
+    return list(connection.execute(stale.order_by(node.c.id)).scalars())
+
+
 def standing(connection: Connection, node_id: int) -> tuple[int | None, bytes]:
     """The number of a node's posture document, and the digest of the verdict that stands."""
     query = (

@@ -233,6 +233,7 @@ node_state = Table(
     Column("silence", SmallInteger, nullable=False),
     Column("level", SmallInteger, nullable=False),
     Column("contraindicated", Boolean, nullable=False),
+    Column("rules", LargeBinary(32)),
     Column("evidence", LargeBinary),
     Column("posture", ForeignKey("blob.id")),
     Column("agent", String(200), nullable=False),
@@ -241,7 +242,10 @@ node_state = Table(
     Column("refusal", String(1024)),
 )
 Index("ix_node_state_due", node_state.c.silence, node_state.c.due)
-"""What changes with each attestation; `evidence`: the last accepted quote with its PCRs and extra data, CBOR."""
+"""What changes with each attestation; `rules`: digest of those that the verdict was made by.
+
+`evidence`: the last accepted quote with its PCRs and nonce, CBOR.
+"""
 
 finding = Table(
     "finding",

@@ -1,5 +1,6 @@
 """`bartizan serve`: the service and its server, from settings to SIGTERM."""
 
+import gc
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,9 +6,7 @@ has told nobody of a result that it does not hold.
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -28,8 +26,8 @@ from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.model.result import AttestationResult
 from bartizan.store.evidence import kept_boot
 from bartizan.store.nodes import find_node, standing
+from bartizan.store.reading import reading
 
-Given = TypeVar("Given")
 SMALL = 64 * 1024
 """Bytes of new IMA entries that are judged between two other requests; more goes to a thread."""
 
@@ -117,7 +115,7 @@ class Attesting:
         """
         node = self.memory.find(uid)
         if node is None:
-            found = await self._read(lambda connection: find_node(connection, uid))
+            found = await reading(self.engine, lambda connection: find_node(connection, uid))
             if found is None:
                 raise UnknownNode(f"no node {uid!a} is enrolled here")
             record, progress = found
@@ -142,7 +140,7 @@ class Attesting:
                 return state, kept.posture, number, digest
 
             try:
-                found = await self._read(rebuild)
+                found = await reading(self.engine, rebuild)
             except SenderError as error:
                 self.keeper.damaged(node, str(error), self.clock())
                 return
@@ -170,13 +168,6 @@ class Attesting:
         if isinstance(judged, NeedsFullLogs):
             raise LogsWanted(judged.reason)
         return judged
-
-    async def _read(self, query: Callable[[Connection], Given]) -> Given:
-        def run() -> Given:
-            with self.engine.connect() as connection:
-                return query(connection)
-
-        return await asyncio.to_thread(run)
 
 
 def _posture(node: Node, request: EvidenceRequest) -> bytes | None:

@@ -10,9 +10,11 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from bartizan.app.attest_again import NodeState
 from bartizan.app.service.clock import Now
 from bartizan.app.service.judging import Judged
 from bartizan.app.service.memory import Node
+from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
 from bartizan.app.service.verdicts import findings_json, verdict_of
 from bartizan.formats.cbor import encode_cbor
@@ -20,7 +22,7 @@ from bartizan.model.node import Silence
 from bartizan.model.protocol import EvidenceRequest
 from bartizan.store.alarms import raise_alarm
 from bartizan.store.evidence import Interning, add_boot, add_entries, add_posture, encode_quote, set_stuck
-from bartizan.store.nodes import MAX_REFUSAL, attested, refused, set_boot
+from bartizan.store.nodes import MAX_REFUSAL, attested, refused, set_boot, set_rules
 from bartizan.store.results import Verdict, add_result, renew_result
 from bartizan.store.writer import Row, Writer
 
@@ -44,6 +46,7 @@ class Keeper:
 
     writer: Writer
     interning: Interning
+    rules: RuleBook
     settings: Attestation
     accepted: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
@@ -56,7 +59,7 @@ class Keeper:
             sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
         """
         due = now.milliseconds + self.settings.period * 1000
-        change = _Change(node, judged, at=now.milliseconds)
+        change = _Change(node, judged, rules=self.rules.digest, at=now.milliseconds)
         row = {
             "of_node": node.record.id,
             "accepted": node.progress.accepted + 1,
@@ -91,6 +94,22 @@ class Keeper:
         )
         self.accepted += 1
 
+    async def rejudged(self, node: Node, state: NodeState, now: Now) -> bool:
+        """Keep the verdict that a node's kept evidence has by other rules; True if it is another one than before.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
+        """
+        change = _Change(node, Judged(state=state), rules=self.rules.digest, at=now.milliseconds)
+        numbers = await self.writer.submit(change.rejudge)
+        before = node.digest
+        change.remember(numbers)
+        result = state.result
+        node.progress = replace(
+            node.progress, level=result.level, contraindicated=result.contraindicated, result=numbers.result
+        )
+        return before != node.digest
+
     def refused(self, node: Node, why: str, now: Now) -> None:
         """Say of a node that its last attempt was refused; nobody waits for that."""
         self.refusals[why.partition(":")[0][:64]] += 1
@@ -120,9 +139,10 @@ class Keeper:
 class _Change:
     """What an accepted attestation changes beside its own row, if anything."""
 
-    def __init__(self, node: Node, judged: Judged, *, at: int) -> None:
+    def __init__(self, node: Node, judged: Judged, *, rules: bytes, at: int) -> None:
         self._node = node
         self._judged = judged
+        self._rules = rules
         self._at = at
         before, after = node.state, judged.state
         posture = after.evidence.posture
@@ -170,10 +190,20 @@ class _Change:
         connection.execute(attested, dict(row) | {"posture": posture})
         return _Numbers(boot=number, result=result, posture=posture)
 
+    def rejudge(self, connection: Connection) -> _Numbers:
+        """The verdict alone, by which rules it was made, and what sticks to the boot."""
+        before, state = self.numbers, self._judged.state
+        if before.boot is None:
+            return before
+        set_stuck(connection, before.boot, findings_json(state.stuck))
+        self._verdict = verdict_of(state.result)
+        return replace(before, result=self._write_verdict(connection, before.boot))
+
     def _write_verdict(self, connection: Connection, boot: int) -> int | None:
         number, verdict = self._node.progress.result, self._verdict
         if verdict is None:
             return number
+        set_rules(connection, self._node.record.id, self._rules)
         if number is None or self._judged.boot is not None or verdict.digest != self._node.digest:
             return add_result(connection, self._node.record.id, verdict, boot=boot, now=self._at)
         renew_result(connection, number, verdict.document, now=self._at)

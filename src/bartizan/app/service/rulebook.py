@@ -1,5 +1,8 @@
 """The rules in force: the active policy and the Reference Value sets, indexed once and shared by all nodes."""
 
+import hashlib
+from importlib.metadata import version
+
 from sqlalchemy import Connection
 
 from bartizan.app.attest_node import Rules
@@ -11,15 +14,21 @@ from bartizan.model.policy import Policy
 from bartizan.model.reference import ReferenceSet
 from bartizan.store.rules import active_policy, stored_sets
 
+_Content = tuple[bytes | None, tuple[tuple[bytes, str], ...]]
+"""Digest of the policy, and of each set with its state."""
+
 
 class RuleBook:
-    """Rules by content: as long as nothing changes they are one and the same object, which appraisal relies on."""
+    """Rules by content: as long as nothing changes they are one and the same object, which appraisal relies on.
+
+    digest: names the rules in force.
+    """
 
     def __init__(self) -> None:
         self._sets: dict[tuple[bytes, str], ReferenceSet] = {}
         self._now = Rules(catalogue=catalogue(), levels=levels(), policy=default_policy(), reference=None)
-        self._content: tuple[bytes | None, tuple[tuple[bytes, str], ...]] = (None, ())
-        self.version = 0
+        self._content: _Content = (None, ())
+        self.digest = _digest(self._content)
 
     @property
     def rules(self) -> Rules:
@@ -42,8 +51,19 @@ class RuleBook:
         index = _index(tuple(known.values()))
         self._sets, self._content = known, content
         self._now = Rules(catalogue=catalogue(), levels=levels(), policy=loaded, reference=index)
-        self.version += 1
+        self.digest = _digest(content)
         return True
+
+
+def _digest(content: _Content) -> bytes:
+    """Names rules and the program that applies them: another version of Bartizan may judge otherwise."""
+    policy, sets = content
+    named = [
+        version("bartizan"),
+        "" if policy is None else policy.hex(),
+        *(f"{one.hex()} {state}" for one, state in sets),
+    ]
+    return hashlib.sha256("\n".join(named).encode()).digest()
 
 
 def _policy(document: bytes, source: str) -> Policy:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.keys import nonce_key
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.nonces import Nonces
+from bartizan.app.service.reappraising import Reappraising
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Settings
 from bartizan.app.service.signing import Signer
@@ -25,6 +26,7 @@ from bartizan.app.service.watch import Watch
 from bartizan.store.accounts import ensure_default_project
 from bartizan.store.database import open_database
 from bartizan.store.evidence import Interning
+from bartizan.store.reading import reading
 from bartizan.store.writer import Writer
 
 Given = TypeVar("Given")
@@ -44,25 +46,24 @@ class Service:
     signer: Signer
     attesting: Attesting
     enrolling: Enrolling
+    reappraising: Reappraising
     watch: Watch
     started: Now
 
     async def read(self, query: Callable[[Connection], Given]) -> Given:
         """What a query finds, asked in a thread of its own."""
-
-        def run() -> Given:
-            with self.engine.connect() as connection:
-                return query(connection)
-
-        return await asyncio.to_thread(run)
+        return await reading(self.engine, query)
 
     async def write(self, change: Callable[[Connection], Given]) -> Given:
         """What a change returns, once it is committed."""
         return await self.writer.submit(change)
 
     async def reload(self) -> bool:
-        """Put in force what the database says is; True if it is something else than before."""
-        return await self.read(self.rules.read)
+        """Put in force what the database says is; if it is something else than before, everybody is judged anew."""
+        changed = await self.read(self.rules.read)
+        if changed:
+            self.reappraising.want()
+        return changed
 
 
 @asynccontextmanager
@@ -83,7 +84,7 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
             rules.read(connection)
         writer = Writer(engine, rolled_back=interning.forget)
         try:
-            keeper = Keeper(writer=writer, interning=interning, settings=attestation)
+            keeper = Keeper(writer=writer, interning=interning, rules=rules, settings=attestation)
             memory = Memory(states=settings.storage.states, entries=settings.storage.entries)
             attesting = Attesting(
                 engine=engine,
@@ -107,22 +108,28 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 signer=Signer(folder=folder / "keys" / "ear", lifetime=settings.trust.ear_lifetime),
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
+                reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
                 watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock),
                 started=clock(),
             )
-            async with _watching(service):
+            async with _at_work(service):
                 yield service
         finally:
             writer.close()
 
 
 @asynccontextmanager
-async def _watching(service: Service) -> AsyncIterator[None]:
+async def _at_work(service: Service) -> AsyncIterator[None]:
+    """What the service does by itself, while the block runs."""
     await service.watch.begin()
-    task = asyncio.create_task(service.watch.run(), name="bartizan-watch")
+    service.reappraising.want()
+    tasks = [
+        asyncio.create_task(service.watch.run(), name="bartizan-watch"),
+        asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
+    ]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -220,6 +220,7 @@ node_state = Table(
     Column("silence", SmallInteger, nullable=False),
     Column("level", SmallInteger, nullable=False),
     Column("contraindicated", Boolean, nullable=False),
+    Column("rules", LargeBinary(32)),
     Column("evidence", LargeBinary),
     Column("posture", ForeignKey("blob.id")),
     Column("agent", String(200), nullable=False),
