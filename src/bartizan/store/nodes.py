@@ -30,10 +30,13 @@ attested: Update = (
 """An accepted attestation that changed no verdict: one row of it for each, many written together."""
 refused: Update = (
     update(node_state)
-    .where(node_state.c.node == bindparam("of_node"))
+    .where(node_state.c.node == bindparam("of_node"), node_state.c.accepted == bindparam("of_accepted"))
     .values(attempted_at=bindparam("attempted_at"), refusal=bindparam("refusal"))
 )
-"""An attestation that was refused: it changes nothing but what is said of the last attempt."""
+"""An attestation that was refused: it changes nothing but what is said of the last attempt.
+
+One that is written after a later attestation was accepted (jobs have no order) says nothing any more.
+"""
 MAX_REFUSAL = 1024
 """Characters of a refusal that are kept."""
 
