@@ -15,7 +15,7 @@ from bartizan.app.service.memory import Memory
 from bartizan.app.service.settings import Attestation
 from bartizan.model.node import Silence
 from bartizan.store.alarms import clear_alarms, last_beat, raise_alarm, set_beat
-from bartizan.store.watching import behind, counts, mark, postpone
+from bartizan.store.watching import behind, counts, hasten, mark, postpone
 from bartizan.store.writer import Writer
 
 SECOND = 1000
@@ -44,7 +44,10 @@ class Watch:
         """Look every second, until cancelled."""
         while True:
             await asyncio.sleep(1)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # the outermost loop: a full disk must not leave everybody unwatched for good
+                log.exception("the watch could not look")
 
     async def begin(self) -> int:
         """At the start: if the service was away, nobody is late for it. Returns for how many milliseconds it was."""
@@ -55,6 +58,9 @@ class Watch:
         at, beat = now.milliseconds, last_beat(connection)
         set_beat(connection, now=at)
         away = 0 if beat is None else max(0, at - beat)
+        clear_alarms(connection, "away", now=at)
+        if beat is not None and at < beat:
+            hasten(connection, until=at + self.settings.period * SECOND)
         if away > AWAY:
             postponed = postpone(connection, until=at + self.settings.period * SECOND)
             why = f"the service was away for {away // SECOND} s; {postponed} nodes were due meanwhile and are not late"
@@ -64,6 +70,8 @@ class Watch:
     async def look(self) -> None:
         """Mark who is late or expired now, and say it: one by one, or as one alarm."""
         now = self.clock()
+        if now.milliseconds < self.beaten_at:
+            self._set_back(now)
         late = now.milliseconds - self.settings.late * SECOND
         expired = now.milliseconds - self.settings.expired * SECOND
         found = await self.writer.submit(lambda connection: self._look(connection, late, expired, now.milliseconds))
@@ -73,8 +81,17 @@ class Watch:
                 if node is not None and node.progress.due < late:
                     node.progress = replace(node.progress, silence=silence)
 
+    def _set_back(self, now: Now) -> None:
+        """The clock was set back: due times in memory must not lie beyond reach either."""
+        until = now.milliseconds + self.settings.period * SECOND
+        for node in self.memory.all():
+            if node.progress.due > until:
+                node.progress = replace(node.progress, due=until)
+
     def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
         found: dict[Silence, list[str]] = {}
+        if at < self.beaten_at:
+            hasten(connection, until=at + self.settings.period * SECOND)
         for before, after, limit in (
             (Silence.LATE, Silence.EXPIRED, expired),
             (Silence.NONE, Silence.LATE, late),
@@ -84,23 +101,21 @@ class Watch:
                 mark(connection, [number for number, _, _ in rows], silence=after, before=before)
             found[after] = [uid for _, uid, _ in rows]
             self._say(connection, after, [name for _, _, name in rows], at)
-        if at - self.beaten_at >= BEAT_EVERY:
+        if abs(at - self.beaten_at) >= BEAT_EVERY:
             set_beat(connection, now=at)
             self.beaten_at = at
         return found
 
     def _say(self, connection: Connection, silence: Silence, names: list[str], at: int) -> None:
-        if silence is Silence.LATE:
-            fleet = counts(connection)
-            behind_now, every = fleet[Silence.LATE] + fleet[Silence.EXPIRED], sum(fleet.values())
-            mass = behind_now >= MASS_LEAST and behind_now >= MASS_SHARE * every
-            if mass and names:
+        fleet = counts(connection) if names or silence is Silence.LATE else {}
+        behind_now, every = fleet.get(Silence.LATE, 0) + fleet.get(Silence.EXPIRED, 0), sum(fleet.values())
+        if behind_now >= MASS_LEAST and behind_now >= MASS_SHARE * every:
+            if names:
                 why = f"{behind_now} of {every} nodes are late at once: look at the network and at this service first"
-                clear_alarms(connection, "mass-late", now=at)
                 raise_alarm(connection, "mass-late", why, now=at)
                 log.warning("many nodes late at once", late=behind_now, nodes=every)
-                return
-            if not mass:
-                clear_alarms(connection, "mass-late", now=at)
+            return
+        if silence is Silence.LATE:
+            clear_alarms(connection, "mass-late", now=at)
         for name in names:
             log.warning("node silent", node=name, state=silence.name.lower())
