@@ -19,6 +19,8 @@ from bartizan.store.watching import behind, counts, hasten, mark, postpone
 from bartizan.store.writer import Writer
 
 SECOND = 1000
+LOOK_EVERY = 1
+"""Seconds between two looks."""
 BEAT_EVERY = 5 * SECOND
 """Milliseconds between two notes that the service is alive."""
 AWAY = 30 * SECOND
@@ -41,9 +43,9 @@ class Watch:
     beaten_at: int = 0
 
     async def run(self) -> None:
-        """Look every second, until cancelled."""
+        """Look for ever, until cancelled."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(LOOK_EVERY)
             try:
                 await self.look()
             except Exception:  # the outermost loop: a full disk must not leave everybody unwatched for good
