@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -22,6 +24,7 @@ BODY_SECONDS = 90.0
 KEEP_ALIVE = 120
 """Seconds that an idle connection is kept: agents come back within their period."""
 MAX_CONNECTIONS = 20_000
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 10
 """Patience with requests under way when the service stops."""
 
@@ -89,6 +92,28 @@ class ImpatientProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+class PatientServer(uvicorn.Server):
+    """uvicorn's server, but a signal ends it and nothing else.
+
+    Its own raises the signal again when it is done, and who called it is killed before the database is closed.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT ask it to stop, while the block runs."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one.
 
@@ -119,7 +144,7 @@ async def serve(app: ASGIApp, listener: socket.socket, *, tls: TlsFiles | None, 
         ssl_certfile=None if tls is None else str(tls.certificate),
         ssl_keyfile=None if tls is None else str(tls.key),
     )
-    server = uvicorn.Server(config)
+    server = PatientServer(config)
     async with _watching(server, ready):
         await server.serve(sockets=[listener])
 
