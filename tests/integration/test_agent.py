@@ -1,87 +1,22 @@
 """The agent and a Verifier over real HTTP, with a real emulated TPM that a recorded boot was replayed into."""
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bartizan.agent.collector import IMA_LIST, LocalCollector, Machine
-from bartizan.agent.keys import tpm_opener
+from bartizan.agent.collector import IMA_LIST, LocalCollector
 from bartizan.agent.loop import Agent, Parts, State
 from bartizan.agent.messages import Asked
 from bartizan.agent.state import Node, Store
 from bartizan.agent.transport import HttpService
-from bartizan.app.demo.machine import Machine as Emulated
-from bartizan.app.demo.recordings import recorded
-from bartizan.app.roots import load_roots
 from bartizan.collect.templates import EK_RSA2048
 from bartizan.collect.tpm import ENDORSEMENT, Tpm
-from bartizan.connectors.swtpm.manufacture import Factory
-from bartizan.connectors.swtpm.process import RunningTpm
 from bartizan.model.digest import HashAlg
+from tests.integration.agent_host import POSTURE, Host
 from tests.integration.agent_verifier import NODE, Document, Verifier, serving
 from tests.unit.agent_parts import SettableClock
 from tests.unit.ima_lists import ng
-
-POSTURE = b'{"a":1}'
-
-
-@dataclass(slots=True)
-class Host:
-    """A machine with a file tree; `posture` is what its collectors say."""
-
-    running: RunningTpm
-    root: Path
-    posture: bytes = POSTURE
-
-    @property
-    def address(self) -> str:
-        return f"tcp:{self.running.address[0]}:{self.running.address[1]}"
-
-    def machine(self) -> Machine:
-        return Machine(self.root, tpm_opener(self.address), lambda: self.posture)
-
-    def boot(self) -> None:
-        with self.running.connect() as tpm:
-            emulated = Emulated(name="node", role="compute", tpm=tpm, control=self.running.control)
-            emulated.boot(recorded("good"))
-        security = self.root / "sys/kernel/security"
-        for path, name in (
-            ("tpm0/binary_bios_measurements", "bios_at_quote.bin"),
-            ("ima/binary_runtime_measurements", "ima_at_quote.bin"),
-        ):
-            (security / path).parent.mkdir(parents=True, exist_ok=True)
-            (security / path).write_bytes(emulated.files[name])
-        (self.root / "proc").mkdir(exist_ok=True)
-        (self.root / "proc/cmdline").write_bytes(b"BOOT_IMAGE=/vmlinuz ima_policy=tcb\n")
-
-    def measure(self, path: bytes) -> None:
-        """Run one more file."""
-        line = ng(path)
-        with self.running.connect() as tpm:
-            digests = {bank: bank.digest(line.data) for bank in (HashAlg.SHA1, HashAlg.SHA256)}
-            tpm.pcr_extend(10, {**digests, HashAlg.SHA384: HashAlg.SHA1.digest(line.data).ljust(48, b"\0")})
-        with (self.root / IMA_LIST).open("ab") as file:
-            file.write(line.binary())
-
-
-@pytest.fixture
-def host(running: RunningTpm, tmp_path: Path) -> Host:
-    made = Host(running, tmp_path / "root")
-    made.boot()
-    return made
-
-
-@pytest.fixture
-def verifier(factory: Factory, host: Host, tmp_path: Path) -> Verifier:
-    assert host.running
-    roots = tmp_path / "roots"
-    roots.mkdir()
-    for certificate in (factory.root_certificate, factory.issuer_certificate):
-        shutil.copy(certificate, roots)
-    return Verifier(anchors=load_roots(roots))
 
 
 @pytest.fixture

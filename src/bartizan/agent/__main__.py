@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence
 
 from bartizan.agent import PROTOCOL, VERSION, commands
-from bartizan.agent.errors import AgentError
-from bartizan.agent.halves import Ended
+from bartizan.agent.halves import Ended, ended
 from bartizan.agent.privilege import DEFAULT_USER
 from bartizan.agent.state import DEFAULT_FOLDER
-from bartizan.agent.text import plain
 
 ABOUT = """Attests this machine to a Bartizan service: proves with its TPM how it started and what has run since.
 It opens no port, only calls the service, and reads but never changes the machine."""
@@ -109,11 +107,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     chosen = parser().parse_args(arguments)
     try:
         return COMMANDS[chosen.command](chosen)
-    except Ended:
-        return 0
-    except AgentError as error:
-        sys.stderr.write(f"bartizan-agent: {plain(str(error), 1000)}\n")
-        return error.status
+    except Exception as error:  # noqa: BLE001  the outermost frame: exit status 1 has a meaning, a bug has not
+        return ended(error)
+    except Ended as error:
+        return ended(error)
 
 
 if __name__ == "__main__":

@@ -239,6 +239,8 @@ def collect(arguments: Namespace) -> int:
     made = make_collector(setting_of(arguments))
     with listen(path, gid=user.gid if user.uid != os.geteuid() else None) as listener:
         try:
+            say(f"Listening at {path} for user {user.uid}.\n")
+            sys.stdout.flush()
             while True:
                 if not accept_one(listener, made, {os.geteuid(), user.uid}):
                     warn(f"{path}: a user who is not {user.uid} was turned away")

@@ -6,10 +6,12 @@ started separately, at a Unix socket.
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Callable, NamedTuple, NoReturn, Optional
@@ -20,9 +22,11 @@ from bartizan.agent.ipc import RemoteCollector, connect_to, serve
 from bartizan.agent.keys import tpm_opener
 from bartizan.agent.privilege import User, end_with_parent, find_user, give_up_rights
 from bartizan.agent.state import Store
+from bartizan.agent.text import plain
 
 NETWORK, COLLECTOR = "network", "collector"
 """Folders below the state folder, one for each half."""
+LONGEST_LINE = 1000
 Work = Callable[[Collector, Store], int]
 
 
@@ -51,6 +55,22 @@ def _end(_number: int, _frame: Optional[FrameType]) -> NoReturn:
     raise Ended
 
 
+def load_late_parts() -> None:
+    """Load now what Python loads when it first connects: its library may be out of the other user's reach."""
+    codecs.lookup("idna")
+
+
+def ended(error: BaseException) -> int:
+    """The exit status for what ended a command, with a line for people; a bug of ours comes with its traceback."""
+    if isinstance(error, Ended):
+        return 0
+    if isinstance(error, AgentError):
+        sys.stderr.write(f"bartizan-agent: {plain(str(error), LONGEST_LINE)}\n")
+        return error.status
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return OUTSIDE
+
+
 def make_collector(setting: Setting) -> LocalCollector:
     """The collector of this machine, with its own state folder.
 
@@ -73,6 +93,7 @@ def with_collector(setting: Setting, work: Work) -> int:
     prepare_for(user, setting.state, store)
     if setting.collector is not None:
         end_on_signals()
+        load_late_parts()
         give_up_rights(user)
         return work(RemoteCollector(connect_to(setting.collector)), store)
     ours, theirs = socket.socketpair()
@@ -128,19 +149,14 @@ def _network_half(connection: socket.socket, work: Work, store: Store, *, user: 
     """Give everything up, then work. An exit status, whatever happens."""
     end_on_signals()
     try:
+        load_late_parts()
         give_up_rights(user)
         end_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
             return OUTSIDE
         return work(RemoteCollector(lambda: connection, keep=True), store)
-    except Ended:
-        return 0
-    except AgentError as error:
-        sys.stderr.write(f"bartizan-agent: {error}\n")
-        return error.status
-    except OSError as error:
-        sys.stderr.write(f"bartizan-agent: {error}\n")
-        return OUTSIDE
+    except BaseException as error:  # noqa: BLE001  the outermost frame of this process
+        return ended(error)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

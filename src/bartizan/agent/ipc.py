@@ -30,6 +30,7 @@ PATIENCE = 300.0
 """Seconds for an answer: a slow TPM that makes an RSA key, and a large list."""
 IDLE = 10.0
 """Seconds in which a connection has to bring its request."""
+TURNED_AWAY = "collector: it closed the connection without an answer; does it run for this user (its --user)?"
 PEER = struct.Struct("3i")
 """struct ucred: pid, uid, gid."""
 
@@ -247,10 +248,12 @@ class RemoteCollector:
             finally:
                 if not self._keep:
                     connection.close()
+        except (BrokenPipeError, ConnectionResetError):
+            raw = None
         except (OSError, MessageError) as error:
             raise CollectError(f"collector: {error}") from error
         if raw is None:
-            raise CollectError("collector: it closed the connection without an answer")
+            raise CollectError(TURNED_AWAY)
         found = members(raw, "answer of the collector")
         failed = found.optional("failed", str)
         if failed is not None:
