@@ -11,7 +11,7 @@ WORKERS ?= 2
 .PHONY: help setup demo test check fuzz bench crash-test docs lock
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18
 
 setup: ## Make .venv with the locked packages and Bartizan
 	@scripts/apt-packages test
