@@ -21,8 +21,6 @@ from bartizan.store.writer import Writer
 SECOND = 1000
 BEAT_EVERY = 5 * SECOND
 """Milliseconds between two notes that the service is alive."""
-AWAY = 30 * SECOND
-"""Milliseconds without such a note after which the service was away."""
 AT_ONCE = 10_000
 """Nodes marked in one look."""
 MASS_SHARE, MASS_LEAST = 0.2, 5
@@ -32,13 +30,14 @@ log = structlog.get_logger("bartizan.watch")
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One look a second. late: nodes found late since the start."""
+    """One look a second."""
 
     writer: Writer
     memory: Memory
     settings: Attestation
     clock: Clock
     beaten_at: int = 0
+    looked_at: int = 0
 
     async def run(self) -> None:
         """Look every second, until cancelled."""
@@ -46,24 +45,38 @@ class Watch:
             await asyncio.sleep(1)
             await self.look()
 
-    async def begin(self) -> int:
-        """At the start: if the service was away, nobody is late for it. Returns for how many milliseconds it was."""
+    async def begin(self) -> None:
+        """At the start: if the service was away, nobody is late for it."""
         now = self.clock()
-        return await self.writer.submit(lambda connection: self._begin(connection, now))
+        since = await self.writer.submit(last_beat)
+        await self._returned(now.milliseconds if since is None else since, now)
+        self.looked_at = now.milliseconds
 
-    def _begin(self, connection: Connection, now: Now) -> int:
-        at, beat = now.milliseconds, last_beat(connection)
-        set_beat(connection, now=at)
-        away = 0 if beat is None else max(0, at - beat)
-        if away > AWAY:
-            postponed = postpone(connection, until=at + self.settings.period * SECOND)
-            why = f"the service was away for {away // SECOND} s; {postponed} nodes were due meanwhile and are not late"
+    async def _returned(self, since: int, now: Now) -> None:
+        """Nodes could not speak to a service that was away or paused since then: move what was due meanwhile."""
+        at, away = now.milliseconds, now.milliseconds - since
+        if away <= self.settings.late * SECOND:
+            return
+        until = at + self.settings.period * SECOND
+
+        def postponed(connection: Connection) -> int:
+            moved = postpone(connection, until=until)
+            why = f"the service was away for {away // SECOND} s; {moved} nodes were due meanwhile and are not late"
             raise_alarm(connection, "away", why, now=at)
-        return away
+            set_beat(connection, now=at)
+            return moved
+
+        moved = await self.writer.submit(postponed)
+        for node in self.memory.all():
+            if node.progress.due < until:
+                node.progress = replace(node.progress, due=until, silence=Silence.NONE)
+        log.warning("the service was away", seconds=away // SECOND, postponed=moved)
 
     async def look(self) -> None:
         """Mark who is late or expired now, and say it: one by one, or as one alarm."""
         now = self.clock()
+        await self._returned(self.looked_at or now.milliseconds, now)
+        self.looked_at = now.milliseconds
         late = now.milliseconds - self.settings.late * SECOND
         expired = now.milliseconds - self.settings.expired * SECOND
         found = await self.writer.submit(lambda connection: self._look(connection, late, expired, now.milliseconds))
