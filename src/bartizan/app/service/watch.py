@@ -50,7 +50,8 @@ class Watch:
         now = self.clock()
         since = await self.writer.submit(last_beat)
         await self._returned(now.milliseconds if since is None else since, now)
-        self.looked_at = now.milliseconds
+        await self.writer.submit(lambda connection: set_beat(connection, now=now.milliseconds))
+        self.beaten_at = self.looked_at = now.milliseconds
 
     async def _returned(self, since: int, now: Now) -> None:
         """Nodes could not speak to a service that was away or paused since then: move what was due meanwhile."""
