@@ -23,7 +23,7 @@ from bartizan.model.tpm import (
     Symmetric,
 )
 from bartizan.verify.credential import Entropy, ek_key, make_credential
-from tests.unit.tpm_side import ActivationError, EkSide
+from tests.simulator.tpm_side import ActivationError, EkSide
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "credential"
 AK_NAME = HashAlg.SHA256.to_bytes(2, "big") + bytes(range(32))

@@ -24,7 +24,16 @@ from bartizan.verify.freshness import check_clock
 from bartizan.verify.ima_again import FurtherIma, in_one_piece, verify_further
 from bartizan.verify.ima_outcome import ima_outcome
 
-__all__ = ["Again", "NeedsFullLogs", "NodeState", "ReportedAgain", "attest_again", "begin"]
+__all__ = [
+    "Again",
+    "NeedsFullLogs",
+    "NodeState",
+    "ReportedAgain",
+    "attest_again",
+    "begin",
+    "reappraise",
+    "resume",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +108,25 @@ def begin(
     if before.reset_count != after.reset_count:
         return state
     return _with(state, [*_contraindicated(previous, state, now), *_left_out(previous.evidence.ima, evidence.ima)])
+
+
+def resume(
+    outcome: Outcome, *, enrolment: Enrolment, rules: Rules, stuck: tuple[Finding, ...], now: datetime
+) -> NodeState:
+    """The state as it was left: its kept evidence verified once more, and what stuck to the boot.
+
+    now: when that evidence was accepted.
+
+    Raises:
+        ValueError: as for `begin`.
+    """
+    return _with(begin(outcome, enrolment=enrolment, rules=rules, now=now), stuck)
+
+
+def reappraise(state: NodeState, *, rules: Rules, now: datetime) -> NodeState:
+    """The state with all it keeps judged by these rules, without asking the node."""
+    after = replace(state, rules=rules, reference=_in_force(rules, now))
+    return _appraised(after, now=now, fresh=state.result.state)
 
 
 def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Finding]:

@@ -168,25 +168,6 @@ def findings_table(findings: Iterable[Finding], *, affirming: bool) -> Table:
     return table
 
 
-def pointer_document(at: Pointer) -> dict[str, int | str]:
-    """The parts of a pointer that point somewhere."""
-    parts = {"pcr": at.pcr, "event": at.event, "entry": at.entry, "path": at.path, "bank": at.bank}
-    return {key: value for key, value in parts.items() if value is not None}
-
-
-def finding_document(finding: Finding) -> dict[str, Any]:
-    """The one JSON shape of a finding."""
-    document: dict[str, Any] = {
-        "id": finding.id,
-        "claim": finding.claim.value,
-        "tier": finding.tier.value,
-        "why": finding.why,
-        "anchor": finding.anchor.value,
-        "at": pointer_document(finding.at),
-    }
-    return document | ({"waiver": finding.waiver} if finding.waiver else {})
-
-
 def print_json(document: Mapping[str, Any]) -> None:
     """One document on standard output, nothing else; ASCII, so that no terminal is steered by it.
 

@@ -7,9 +7,8 @@ from bartizan.app.chain import Link
 from bartizan.app.inspect_ima import ImaReport
 from bartizan.app.inspect_log import LogReport
 from bartizan.app.inspect_quote import QuoteReport
-from bartizan.cli.console import finding_document, pointer_document
+from bartizan.formats.result_json import finding_document, pointer_document
 from bartizan.model.digest import SIZES, HashAlg
-from bartizan.model.result import AttestationResult
 from bartizan.model.tdx import TdxQuote
 
 SIGNATURE_NOT_VERIFIED = "not verified"
@@ -80,30 +79,6 @@ def quote_document(report: QuoteReport) -> dict[str, Any]:
         "firmware_version": f"{report.firmware_version:016x}" if report.firmware_version is not None else None,
         "findings": [finding_document(finding) for finding in report.findings],
         "status": report.status.value,
-    }
-
-
-def result_document(result: AttestationResult) -> dict[str, Any]:
-    """`bartizan appraise --json`."""
-    return {
-        "level": result.level,
-        "state": result.state.value,
-        "contraindicated": result.contraindicated,
-        "vector": {claim.value: tier.value for claim, tier in result.vector.items()},
-        "ladder": [
-            {
-                "level": rung.number,
-                "name": rung.name,
-                "question": rung.question,
-                "holds": rung.holds if rung.assessed else None,
-                "missing": list(rung.missing),
-            }
-            for rung in result.ladder
-        ],
-        "strength": {str(pcr): bank for pcr, bank in result.strength.items()},
-        "policy": result.policy,
-        "reference": result.reference,
-        "findings": [finding_document(finding) for finding in result.findings],
     }
 
 

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from bartizan.app.inspect_posture import PostureReport
-from bartizan.cli.console import finding_document
 from bartizan.formats.inert import inert
+from bartizan.formats.result_json import finding_document
 from bartizan.model.posture import PostureFinding, Reading, Workload
 
 VALUE_LIMIT = 1000

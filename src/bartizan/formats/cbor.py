@@ -9,7 +9,7 @@ from struct import Struct
 
 from bartizan.errors import DecodeError
 from bartizan.formats.reader import Reader
-from bartizan.model.cbor import Array, Key, Map, Simple, Tagged
+from bartizan.model.cbor import Array, Encoded, Key, Map, Simple, Tagged
 
 MAX_CBOR = 64 * 1024 * 1024
 """Bytes of one input; a CoRIM of 100,000 files has about 7 MB."""
@@ -171,8 +171,8 @@ def encode_cbor(value: object) -> bytes:
         case bytes() | str():
             octets = value if isinstance(value, bytes) else value.encode("utf-8")
             return _head(OCTETS if isinstance(value, bytes) else TEXT, len(octets)) + octets
-        case Tagged():
-            return _head(TAG, value.tag) + encode_cbor(value.value)
+        case Encoded() | Tagged():
+            return value.raw if isinstance(value, Encoded) else _head(TAG, value.tag) + encode_cbor(value.value)
         case Mapping() | Sequence():
             return _encode_container(value)
     raise TypeError(f"{type(value).__name__} is not written as CBOR")
@@ -180,9 +180,9 @@ def encode_cbor(value: object) -> bytes:
 
 def _encode_container(value: Mapping[Key, object] | Sequence[object]) -> bytes:
     if not isinstance(value, Mapping):
-        return _head(ARRAY, len(value)) + b"".join(encode_cbor(item) for item in value)
-    pairs = sorted((encode_cbor(key), encode_cbor(item)) for key, item in value.items())
-    return _head(MAP, len(pairs)) + b"".join(part for pair in pairs for part in pair)
+        return _head(ARRAY, len(value)) + b"".join([encode_cbor(item) for item in value])
+    pairs = sorted([(encode_cbor(key), encode_cbor(item)) for key, item in value.items()])
+    return _head(MAP, len(pairs)) + b"".join([part for pair in pairs for part in pair])
 
 
 def _head(major: int, argument: int) -> bytes:

@@ -7,6 +7,7 @@ machines): `pcr u32, template digest, name length u32, name, data length u32, da
 size is the smallest one that fits the whole file. A wrong guess could not replay.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from struct import Struct
 
@@ -217,7 +218,16 @@ def encode_binary(ima: ImaList) -> bytes:
     Raises:
         ValueError: an entry's template data is not known (an ascii list of an unknown template).
     """
-    return b"".join(_encoded(entry) for entry in ima.entries)
+    return b"".join(encode_entries(ima.entries))
+
+
+def encode_entries(entries: Iterable[ImaEntry]) -> list[bytes]:
+    """Each entry in the kernel's binary form.
+
+    Raises:
+        ValueError: as for `encode_binary`.
+    """
+    return [_encoded(entry) for entry in entries]
 
 
 def _encoded(entry: ImaEntry) -> bytes:

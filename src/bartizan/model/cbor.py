@@ -10,6 +10,12 @@ class Tagged(NamedTuple):
     value: object
 
 
+class Encoded(NamedTuple):
+    """An item that was encoded before, to be written as it is; decoding yields none."""
+
+    raw: bytes
+
+
 class Simple(NamedTuple):
     """A simple value other than false, true and null; 23 is `undefined`. RFC 8949, 3.3."""
 

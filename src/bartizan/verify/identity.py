@@ -76,6 +76,18 @@ def verify_identity(
     )
 
 
+def verify_endorsement(reported: ReportedIdentity, *, enrolment: Enrolment, now: datetime) -> tuple[Finding, ...]:
+    """What can be proved of an identity before its TPM has signed anything: steps (1) to (3) of `verify_identity`.
+
+    Raises:
+        VerifyError: the first of these that does not hold.
+    """
+    attributes = ak_attributes(reported.ak)  # (1)
+    ek, key = _ek_key(reported)  # (2)
+    _, path, origin = _ek_origin(reported, ek, enrolment=enrolment, now=now)  # (3)
+    return (attributes, key, origin, *_certificate_notes(path))
+
+
 def qualified_name(parent: bytes, area: PublicArea) -> bytes:
     """An object's: nameAlg ‖ H(QN of its parent ‖ Name). A primary object's parent is its hierarchy. Part 1, 16."""
     return area.name_alg.to_bytes(2, "big") + area.name_alg.digest(parent + area.name)
@@ -115,7 +127,7 @@ def _ek_key(reported: ReportedIdentity) -> tuple[PublicArea, Finding]:
         fault = "it has no symmetric cipher"
     if fault is not None:
         raise VerifyError(check, f"the EK is no restricted storage key fixed to its TPM: {fault}")
-    if reported.ek_certificate is not None and not _same_key(ek, reported.ek_certificate.key):
+    if reported.ek_certificate is not None and not same_key(ek, reported.ek_certificate.key):
         raise VerifyError(check, "the EK is another key than the one in its certificate")
     for name, area in (("EK", ek), ("AK", reported.ak)):
         weakness = _weakness(area)
@@ -124,7 +136,8 @@ def _ek_key(reported: ReportedIdentity) -> tuple[PublicArea, Finding]:
     return ek, _finding(check, "the EK is a restricted storage key; neither EK nor AK is weak")
 
 
-def _same_key(area: PublicArea, certified: CertificateKey) -> bool:
+def same_key(area: PublicArea, certified: CertificateKey) -> bool:
+    """A TPM's public area and a certificate name the same public key."""
     key = area.key
     if isinstance(key, RsaKey):
         numbers = int.from_bytes(key.modulus, "big"), key.exponent or DEFAULT_EXPONENT

@@ -15,10 +15,11 @@ from bartizan.app.defaults import catalogue
 from bartizan.app.issue_ear import issue_ear
 from bartizan.app.judge_folder import Sources, judge_folder
 from bartizan.cli.console import BAD, GOOD, console, counted, findings_table, print_json, reporting
-from bartizan.cli.documents import link_document, result_document
+from bartizan.cli.documents import link_document
 from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile, ReferenceDirs, ReferenceKeys, RootsDir, ShowAll
 from bartizan.cli.verdict import breaking_first, show_explanations, show_ladder, show_links, show_vector, verdict_line
 from bartizan.formats.inert import inert
+from bartizan.formats.result_json import result_document
 from bartizan.model.result import AttestationResult, Tier
 
 DEFAULT_LEVEL = 4

@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.demo.story import Said, Step, play
-from bartizan.cli.console import BAD, GOOD, NO_PLACE, console, finding_document, place, print_json, reporting, signed
+from bartizan.cli.console import BAD, GOOD, NO_PLACE, console, place, print_json, reporting, signed
 from bartizan.cli.options import AsJson
 from bartizan.formats.inert import inert
+from bartizan.formats.result_json import finding_document
 
 MAX_COMMAND = 8192
 """Characters of a command that is shown for copying."""

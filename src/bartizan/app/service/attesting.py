@@ -1,0 +1,184 @@
+"""Attestation as a service: challenge, judge, keep, in this order and one request a node at a time.
+
+Nothing is answered before it is committed, and nothing in memory changes before that: a service killed at any moment
+has told nobody of a result that it does not hold.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from bartizan.app.attest_again import NeedsFullLogs, NodeState
+from bartizan.app.service.clock import Clock, Now
+from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of, judge, resumed
+from bartizan.app.service.keeping import Keeper
+from bartizan.app.service.memory import Memory, Node
+from bartizan.app.service.nonces import Nonces
+from bartizan.app.service.refusals import LogsWanted, UnknownNode
+from bartizan.app.service.rulebook import RuleBook
+from bartizan.app.service.settings import Attestation
+from bartizan.app.service.storm import Storm
+from bartizan.errors import SenderError
+from bartizan.model.certificate import TrustAnchors
+from bartizan.model.protocol import EvidenceRequest, Offer
+from bartizan.model.result import AttestationResult
+from bartizan.store.evidence import kept_boot
+from bartizan.store.nodes import find_node, standing
+from bartizan.store.reading import reading
+
+SMALL = 64 * 1024
+"""Bytes of new IMA entries that are judged between two other requests; more goes to a thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An attestation that was accepted and is kept, and the next challenge."""
+
+    result: AttestationResult
+    offer: Offer
+
+
+@dataclass(slots=True, kw_only=True)
+class Attesting:
+    """The use case, with what it needs."""
+
+    engine: Engine
+    keeper: Keeper
+    memory: Memory
+    rules: RuleBook
+    nonces: Nonces
+    anchors: TrustAnchors
+    settings: Attestation
+    storm: Storm
+    clock: Clock
+
+    async def challenge(self, uid: str) -> Offer:
+        """A challenge for a node that has none; it changes nothing, whoever asks.
+
+        Raises:
+            UnknownNode: nobody of this id is enrolled.
+        """
+        node = await self.node(uid)
+        return self.offer(node, self.clock(), due_in=0)
+
+    def offer(self, node: Node, now: Now, *, due_in: float | None = None) -> Offer:
+        """The next challenge of a node; due_in: seconds, by default until it is due."""
+        nonce = self.nonces.issue(node.record.uid, now=now.microseconds, after=node.progress.nonce_issued)
+        if due_in is None:
+            due_in = (node.progress.due - now.milliseconds) / 1000
+        return Offer(
+            nonce=nonce,
+            banks=node.record.banks,
+            expires_in=self.nonces.lifetime,
+            due_in=due_in,
+            held=None if node.state is None else held_of(node.state, node.posture),
+        )
+
+    async def refused_offer(self, uid: str, *, at_once: bool) -> Offer:
+        """The next challenge of a node whose attestation was refused: at once, or when it would have been due.
+
+        Raises:
+            UnknownNode: nobody of this id is enrolled.
+        """
+        node = await self.node(uid)
+        return self.offer(node, self.clock(), due_in=0 if at_once else self.settings.period)
+
+    async def attest(self, request: EvidenceRequest) -> Accepted:
+        """Judge an attestation and keep it.
+
+        Raises:
+            UnknownNode, NonceError, LogsWanted, DecodeError, VerifyError: it is refused, and nothing changed but what
+                is said of the last attempt. Busy: come back later.
+        """
+        node = await self.node(request.node)
+        async with node.lock:
+            now = self.clock()
+            issued = self.nonces.check(
+                node.record.uid, request.nonce, now=now.microseconds, after=node.progress.nonce_issued
+            )
+            try:
+                judged = await self._judged(node, request, now)
+            except SenderError as error:
+                self.keeper.refused(node, str(error), now)
+                raise
+            await self.keeper.keep(node, request, judged, issued=issued, now=now)
+            self.memory.used(node)
+            return Accepted(result=judged.state.result, offer=self.offer(node, self.clock()))
+
+    async def node(self, uid: str) -> Node:
+        """A node, from memory or from the database, with its state if anything was accepted of it.
+
+        Raises:
+            UnknownNode: nobody of this id is enrolled.
+        """
+        node = self.memory.find(uid)
+        if node is None:
+            found = await reading(self.engine, lambda connection: find_node(connection, uid))
+            if found is None:
+                raise UnknownNode(f"no node {uid!a} is enrolled here")
+            record, progress = found
+            made = Node(record=record, enrolment=enrolment_of(record, self.anchors), progress=progress)
+            node = self.memory.put(made)
+        if node.state is None and node.progress.boot is not None:
+            await self._resume(node)
+        return node
+
+    async def _resume(self, node: Node) -> None:
+        """Build a node's state again from what is kept; what does not hold is as if it were not there."""
+        async with node.lock:
+            if node.state is not None:
+                return
+
+            def rebuild(connection: Connection) -> tuple[NodeState, bytes | None, int | None, bytes] | None:
+                kept = kept_boot(connection, node.record.id)
+                if kept is None:
+                    return None
+                state = resumed(node.record, kept, enrolment=node.enrolment, rules=self.rules.rules)
+                number, digest = standing(connection, node.record.id)
+                return state, kept.posture, number, digest
+
+            try:
+                found = await reading(self.engine, rebuild)
+            except SenderError as error:
+                self.keeper.damaged(node, str(error), self.clock())
+                return
+            if found is not None:
+                node.state, posture, node.posture_id, node.digest = found
+                node.posture = None if posture is None else hashlib.sha256(posture).digest()
+                self.memory.used(node)
+
+    async def _judged(self, node: Node, request: EvidenceRequest, now: Now) -> Judged:
+        attempt = Attempt(
+            record=node.record,
+            enrolment=node.enrolment,
+            state=node.state,
+            request=request,
+            posture=_posture(node, request),
+        )
+        rules = self.rules.rules
+        if request.boot is not None:
+            async with self.storm.turn():
+                judged = await asyncio.to_thread(judge, attempt, rules=rules, now=now.date)
+        elif request.ima is not None and len(request.ima.entries) > SMALL:
+            judged = await asyncio.to_thread(judge, attempt, rules=rules, now=now.date)
+        else:
+            judged = judge(attempt, rules=rules, now=now.date)
+        if isinstance(judged, NeedsFullLogs):
+            raise LogsWanted(judged.reason)
+        return judged
+
+
+def _posture(node: Node, request: EvidenceRequest) -> bytes | None:
+    """The posture document that a request sends or names.
+
+    Raises:
+        LogsWanted: it names one that is not held.
+    """
+    if request.posture_digest is None:
+        return request.posture
+    state = node.state
+    if state is None or state.evidence.posture is None or node.posture != request.posture_digest:
+        raise LogsWanted("the posture document that is named is not held")
+    return state.evidence.posture

@@ -1,0 +1,228 @@
+"""One attestation as a node sent it, judged by what is kept of the node. Pure: times and rules come in as arguments."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bartizan.app.attest_again import NeedsFullLogs, NodeState, ReportedAgain, attest_again, begin, resume
+from bartizan.app.attest_node import Rules, attest_node
+from bartizan.app.service.identity import reported_identity
+from bartizan.errors import DecodeError, VerifyError
+from bartizan.formats.agent_message import decode_enrol
+from bartizan.formats.ima import decode_ima, encode_entries, is_binary
+from bartizan.formats.log_file import decode_log_file
+from bartizan.formats.result_json import decode_findings
+from bartizan.formats.tcg_log import decode_boot_log
+from bartizan.formats.tpm2 import decode_attest, decode_signature
+from bartizan.model.certificate import TrustAnchors
+from bartizan.model.digest import PCR_COUNT, HashAlg, PcrBanks
+from bartizan.model.evidence import Activation, Challenge, Enrolment, ReportedEvidence, ReportedQuote
+from bartizan.model.ima import ImaColumns, ImaList, ImaParts
+from bartizan.model.node import KeptBoot, NodeRecord
+from bartizan.model.protocol import EvidenceRequest, Held, SentBoot, SentIma
+from bartizan.model.result import AttestationResult
+from bartizan.verify.binding import bound_extra_data
+
+MAX_COMMAND_LINE = 4096
+"""Bytes: COMMAND_LINE_SIZE is 2048 on x86 and 4096 elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An attestation to judge. state: what is held of the boot; posture: the document that was sent or named."""
+
+    record: NodeRecord
+    enrolment: Enrolment
+    state: NodeState | None
+    request: EvidenceRequest
+    posture: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An accepted attestation. boot: the logs, if it began a boot; entries: new IMA entries, from index `first` on."""
+
+    state: NodeState
+    boot: SentBoot | None = None
+    entries: Sequence[bytes] = ()
+    first: int = 0
+
+
+def enrolment_of(record: NodeRecord, anchors: TrustAnchors) -> Enrolment:
+    """What is remembered of a node's identity."""
+    return Enrolment(
+        anchors=anchors,
+        ak_name=record.ak_name,
+        registered_ek=record.ek_name if record.registered else None,
+        activation=Activation.SHOWN,
+    )
+
+
+def challenge_for(record: NodeRecord, nonce: bytes, posture: bytes | None) -> Challenge:
+    """What the quote must answer: all PCRs of the banks enrolled, with node, nonce and posture bound into it."""
+    return Challenge(
+        extra_data=bound_extra_data(record.uid, nonce, posture or b""),
+        selection={bank: frozenset(range(PCR_COUNT)) for bank in record.banks},
+        pinned=record.pinned,
+        recorded=False,
+        binds_posture=True,
+    )
+
+
+def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFullLogs:
+    """Verify and appraise what came.
+
+    Raises:
+        DecodeError: a part is not what it should be. VerifyError: the evidence does not hold; nothing changes.
+    """
+    request, record = attempt.request, attempt.record
+    quote = ReportedQuote(attest=decode_attest(request.attest), signature=decode_signature(request.signature))
+    pcrs = split_pcrs(request.pcrs, record.banks)
+    challenge = challenge_for(record, request.nonce, attempt.posture)
+    if request.boot is not None:
+        evidence = reported(record, quote, pcrs, boot=request.boot, ima=_whole_list(request), posture=attempt.posture)
+        outcome = attest_node(evidence, challenge=challenge, enrolment=attempt.enrolment, rules=rules, now=now)
+        if outcome.verified is None:
+            raise _refused(outcome.result)
+        after = begin(outcome, enrolment=attempt.enrolment, rules=rules, now=now, previous=attempt.state)
+        entries = () if evidence.ima is None else encode_entries(evidence.ima.entries)
+        return Judged(state=after, boot=request.boot, entries=entries)
+    if attempt.state is None:
+        return NeedsFullLogs(reason="nothing is held of this boot")
+    ima = request.ima or SentIma(first=held_entries(attempt.state), entries=b"")
+    sent = ReportedAgain(
+        quote=quote, untrusted_pcrs=pcrs, new_entries=ima.entries, first_entry=ima.first, posture=attempt.posture
+    )
+    found = attest_again(attempt.state, sent, challenge=challenge, rules=rules, now=now)
+    if isinstance(found, NeedsFullLogs):
+        return found
+    if found.state is attempt.state:
+        raise _refused(found.result)
+    return _further(found.state, attempt.state)
+
+
+def _further(after: NodeState, before: NodeState) -> Judged:
+    held = held_entries(before)
+    ima = after.evidence.ima
+    if ima is None or len(ima.list.entries) == held:
+        return Judged(state=after)
+    return Judged(state=after, entries=encode_entries(_since(ima.list, held)), first=held)
+
+
+def _since(ima: ImaList, held: int) -> ImaColumns:
+    entries = ima.entries
+    return entries.since(held) if isinstance(entries, ImaParts) else ima.columns[held:]
+
+
+def held_entries(state: NodeState) -> int:
+    """How many IMA entries are kept of a boot."""
+    return 0 if state.evidence.ima is None else len(state.evidence.ima.list.entries)
+
+
+def held_of(state: NodeState, posture_digest: bytes | None) -> Held:
+    """What a node need not send again."""
+    clock = state.evidence.quote.attest.clock
+    return Held(
+        reset_count=clock.reset_count,
+        restart_count=clock.restart_count,
+        ima_entries=held_entries(state),
+        posture_digest=posture_digest,
+    )
+
+
+def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: Rules) -> NodeState:
+    """A node's state from what is kept, every signature and digest checked once more.
+
+    Raises:
+        DecodeError, VerifyError: what is kept does not hold: the database was changed.
+    """
+    now = datetime.fromtimestamp(kept.accepted_at / 1000, UTC)
+    quote = ReportedQuote(attest=decode_attest(kept.attest), signature=decode_signature(kept.signature))
+    boot = SentBoot(
+        boot_log=kept.boot_log,
+        launch_log=kept.launch_log,
+        command_line=kept.command_line,
+        other_boot_logs=kept.other_logs,
+    )
+    evidence = reported(
+        record, quote, split_pcrs(kept.pcrs, record.banks), boot=boot, ima=kept.ima, posture=kept.posture
+    )
+    challenge = challenge_for(record, kept.nonce, kept.posture)
+    outcome = attest_node(evidence, challenge=challenge, enrolment=enrolment, rules=rules, now=now)
+    if outcome.verified is None:
+        raise _refused(outcome.result)
+    return resume(outcome, enrolment=enrolment, rules=rules, stuck=decode_findings(kept.stuck), now=now)
+
+
+def reported(
+    record: NodeRecord,
+    quote: ReportedQuote,
+    pcrs: PcrBanks,
+    *,
+    boot: SentBoot,
+    ima: bytes | None,
+    posture: bytes | None,
+) -> ReportedEvidence:
+    """Everything of one boot, decoded; the identity is the one enrolled.
+
+    Raises:
+        DecodeError: a part is not what it should be.
+    """
+    line = boot.command_line
+    return ReportedEvidence(
+        identity=reported_identity(decode_enrol(record.identity)),
+        quote=quote,
+        untrusted_pcrs=pcrs,
+        boot_log=None if boot.boot_log is None else decode_boot_log(boot.boot_log),
+        launch_log=None if boot.launch_log is None else decode_log_file(boot.launch_log),
+        ima=None if ima is None else decode_ima(ima),
+        posture=posture,
+        untrusted_command_line=None if line is None else _command_line(line),
+        other_boot_logs=tuple(decode_boot_log(log) for log in boot.other_boot_logs),
+    )
+
+
+def _command_line(raw: bytes) -> str | None:
+    """What is no text, or too long for a kernel, is left out: it is hearsay anyway."""
+    return None if len(raw) > MAX_COMMAND_LINE else raw.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+def _whole_list(request: EvidenceRequest) -> bytes | None:
+    """The IMA list from its start; None where the machine has none.
+
+    Raises:
+        DecodeError: it begins later, or is not in the kernel's binary form.
+    """
+    ima = request.ima
+    if ima is None or not ima.entries:
+        return None
+    if ima.first:
+        raise DecodeError("evidence.ima.first", 0, f"full logs need the list from entry 0 on, found {ima.first}")
+    if not is_binary(ima.entries):
+        raise DecodeError("evidence.ima.entries", 0, "the kernel's binary form expected")
+    return ima.entries
+
+
+def split_pcrs(sent: Mapping[int, bytes], banks: Sequence[HashAlg]) -> PcrBanks:
+    """PCR values by bank and index, from the values of each bank one behind the other.
+
+    Raises:
+        DecodeError: other banks than these, or not one value for every PCR.
+    """
+    if sent.keys() != set(banks):
+        asked = ", ".join(bank.label for bank in banks)
+        raise DecodeError("evidence.pcrs", 0, f"the banks {asked} expected, found numbers {sorted(sent)}")
+    found: dict[HashAlg, dict[int, bytes]] = {}
+    for bank in banks:
+        values, size = sent[bank], bank.size
+        if len(values) != PCR_COUNT * size:
+            why = f"{PCR_COUNT} values of {size} bytes expected, found {len(values)} bytes"
+            raise DecodeError(f"evidence.pcrs.{bank.label}", 0, why)
+        found[bank] = {pcr: values[pcr * size : (pcr + 1) * size] for pcr in range(PCR_COUNT)}
+    return found
+
+
+def _refused(result: AttestationResult) -> VerifyError:
+    """What stopped verification, as the error that it was."""
+    (finding, *_) = result.findings
+    return VerifyError(finding.id, finding.why)

@@ -1,0 +1,218 @@
+"""Keeping what was accepted: evidence, state and verdict of one attestation in one transaction, then in memory."""
+
+import asyncio
+import hashlib
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from bartizan.app.attest_again import NodeState
+from bartizan.app.service.clock import Now
+from bartizan.app.service.judging import Judged
+from bartizan.app.service.memory import Node
+from bartizan.app.service.rulebook import RuleBook
+from bartizan.app.service.settings import Attestation
+from bartizan.app.service.verdicts import findings_json, verdict_of
+from bartizan.formats.cbor import encode_cbor
+from bartizan.model.node import Silence
+from bartizan.model.protocol import EvidenceRequest
+from bartizan.store.alarms import raise_alarm
+from bartizan.store.evidence import Interning, add_boot, add_entries, add_posture, encode_quote, set_stuck
+from bartizan.store.nodes import MAX_REFUSAL, attested, refused, set_boot, set_rules
+from bartizan.store.results import Verdict, add_result, renew_result
+from bartizan.store.writer import Row, Writer
+
+HEARTBEAT = 600_000
+"""Milliseconds after which the history says once more that a verdict stands."""
+log = structlog.get_logger("bartizan.service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Numbers:
+    """Where the database has a node's boot, verdict and posture."""
+
+    boot: int | None
+    result: int | None
+    posture: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """Writes what was accepted. accepted, refusals: attestations since the start, those refused by the first word."""
+
+    writer: Writer
+    interning: Interning
+    rules: RuleBook
+    settings: Attestation
+    accepted: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    _pending: set["asyncio.Future[None]"] = field(default_factory=set)
+
+    async def keep(self, node: Node, request: EvidenceRequest, judged: Judged, *, issued: int, now: Now) -> None:
+        """Commit an accepted attestation; only then is it in memory.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
+        """
+        due = now.milliseconds + self.settings.period * 1000
+        change = _Change(node, judged, rules=self.rules.digest, at=now.milliseconds)
+        row = {
+            "of_node": node.record.id,
+            "accepted": node.progress.accepted + 1,
+            "accepted_at": now.milliseconds,
+            "nonce_issued": issued,
+            "due": due,
+            "evidence": encode_quote(request),
+            "posture": node.posture_id,
+            "agent": request.agent,
+            "notes": zlib.compress(encode_cbor(list(request.notes))) if request.notes else None,
+        }
+        if change.needed:
+            numbers = await self.writer.submit(lambda connection: change.write(connection, self.interning, row))
+        else:
+            await self.writer.submit_row(attested, row)
+            numbers = change.numbers
+        change.remember(numbers)
+        result = judged.state.result
+        node.progress = replace(
+            node.progress,
+            accepted=node.progress.accepted + 1,
+            accepted_at=now.milliseconds,
+            nonce_issued=issued,
+            due=due,
+            silence=Silence.NONE,
+            level=result.level,
+            contraindicated=result.contraindicated,
+            boot=numbers.boot,
+            result=numbers.result,
+            attempted_at=now.milliseconds,
+            refusal=None,
+        )
+        self.accepted += 1
+
+    async def rejudged(self, node: Node, state: NodeState, now: Now) -> bool:
+        """Keep the verdict that a node's kept evidence has by other rules; True if it is another one than before.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
+        """
+        change = _Change(node, Judged(state=state), rules=self.rules.digest, at=now.milliseconds)
+        numbers = await self.writer.submit(change.rejudge)
+        before = node.digest
+        change.remember(numbers)
+        result = state.result
+        node.progress = replace(
+            node.progress, level=result.level, contraindicated=result.contraindicated, result=numbers.result
+        )
+        return before != node.digest
+
+    def refused(self, node: Node, why: str, now: Now) -> None:
+        """Say of a node that its last attempt was refused; nobody waits for that."""
+        self.refusals[why.partition(":")[0][:64]] += 1
+        said = why[:MAX_REFUSAL]
+        node.progress = replace(node.progress, attempted_at=now.milliseconds, refusal=said)
+        row = {"of_node": node.record.id, "attempted_at": now.milliseconds, "refusal": said}
+        self._unattended(self.writer.submit_row(refused, row))
+
+    def damaged(self, node: Node, why: str, now: Now) -> None:
+        """What is kept of a node does not hold: somebody else wrote to the database, or the disk failed."""
+        log.error("kept evidence does not hold", node=node.record.name, why=why)
+        said = f"what is kept of node {node.record.name} does not hold, and was left aside: {why}"
+        self._unattended(
+            self.writer.submit(lambda connection: raise_alarm(connection, "damaged", said, now=now.milliseconds))
+        )
+
+    def _unattended(self, written: "asyncio.Future[None]") -> None:
+        self._pending.add(written)
+        written.add_done_callback(self._ended)
+
+    def _ended(self, written: "asyncio.Future[None]") -> None:
+        self._pending.discard(written)
+        if not written.cancelled() and isinstance(error := written.exception(), SQLAlchemyError):
+            log.error("could not be written", why=str(error))
+
+
+class _Change:
+    """What an accepted attestation changes beside its own row, if anything."""
+
+    def __init__(self, node: Node, judged: Judged, *, rules: bytes, at: int) -> None:
+        self._node = node
+        self._judged = judged
+        self._rules = rules
+        self._at = at
+        before, after = node.state, judged.state
+        posture = after.evidence.posture
+        self._posture_digest = node.posture
+        if before is None or posture is not before.evidence.posture:
+            self._posture_digest = None if posture is None else hashlib.sha256(posture).digest()
+        self._verdict: Verdict | None = None
+        if (
+            before is None
+            or judged.boot is not None
+            or after.result is not before.result
+            or at - node.renewed_at > HEARTBEAT
+        ):
+            self._verdict = verdict_of(after.result)
+        self._stuck = before is None or after.stuck != before.stuck
+
+    @property
+    def numbers(self) -> _Numbers:
+        """Those of before."""
+        progress = self._node.progress
+        return _Numbers(boot=progress.boot, result=progress.result, posture=self._node.posture_id)
+
+    @property
+    def needed(self) -> bool:
+        """Something beside the row of this attestation has to be written."""
+        posture = self._posture_digest != self._node.posture
+        return bool(self._verdict or self._judged.boot or self._judged.entries or posture or self._stuck)
+
+    def write(self, connection: Connection, interning: Interning, row: Row) -> _Numbers:
+        """Everything, in the caller's transaction."""
+        node, judged, before = self._node, self._judged, self.numbers
+        stuck = findings_json(judged.state.stuck)
+        number = before.boot
+        if judged.boot is not None or number is None:
+            number = add_boot(connection, node.record.id, judged.boot, stuck=stuck, now=self._at)
+            set_boot(connection, node.record.id, number)
+        elif self._stuck:
+            set_stuck(connection, number, stuck)
+        if judged.entries:
+            add_entries(connection, interning, number, judged.entries, first=judged.first)
+        posture = before.posture
+        if self._posture_digest != node.posture:
+            posture = add_posture(connection, judged.state.evidence.posture)
+        result = self._write_verdict(connection, number)
+        connection.execute(attested, dict(row) | {"posture": posture})
+        return _Numbers(boot=number, result=result, posture=posture)
+
+    def rejudge(self, connection: Connection) -> _Numbers:
+        """The verdict alone, by which rules it was made, and what sticks to the boot."""
+        before, state = self.numbers, self._judged.state
+        if before.boot is None:
+            return before
+        set_stuck(connection, before.boot, findings_json(state.stuck))
+        self._verdict = verdict_of(state.result)
+        return replace(before, result=self._write_verdict(connection, before.boot))
+
+    def _write_verdict(self, connection: Connection, boot: int) -> int | None:
+        number, verdict = self._node.progress.result, self._verdict
+        if verdict is None:
+            return number
+        set_rules(connection, self._node.record.id, self._rules)
+        if number is None or self._judged.boot is not None or verdict.digest != self._node.digest:
+            return add_result(connection, self._node.record.id, verdict, boot=boot, now=self._at)
+        renew_result(connection, number, verdict.document, now=self._at)
+        return number
+
+    def remember(self, numbers: _Numbers) -> None:
+        """After the commit: what memory holds of it."""
+        node = self._node
+        node.state = self._judged.state
+        node.posture, node.posture_id = self._posture_digest, numbers.posture
+        if self._verdict is not None:
+            node.digest, node.renewed_at = self._verdict.digest, self._at

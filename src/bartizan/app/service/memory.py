@@ -1,0 +1,88 @@
+"""What the service holds in memory of nodes: who each is, how far it has come, and the states used last.
+
+All of it can be read again from the database; it is bounded, and a node that was dropped costs one rebuild.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from bartizan.app.attest_again import NodeState
+from bartizan.app.service.judging import held_entries
+from bartizan.model.evidence import Enrolment
+from bartizan.model.node import NodeProgress, NodeRecord
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """A node while the service runs. lock: held from a request's nonce check to its commit, one request at a time.
+
+    posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
+    the verdict that stands; renewed_at: when its history row was last written, in milliseconds.
+    """
+
+    record: NodeRecord
+    enrolment: Enrolment
+    progress: NodeProgress
+    state: NodeState | None = None
+    posture: bytes | None = None
+    posture_id: int | None = None
+    digest: bytes = b""
+    renewed_at: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Memory:
+    """Nodes by id; `states` and `entries` bound how many states, and how many IMA entries in them, are held."""
+
+    def __init__(self, *, states: int, entries: int) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._used: OrderedDict[str, int] = OrderedDict()
+        self._states = states
+        self._entries = entries
+        self._held = 0
+
+    def find(self, uid: str) -> Node | None:
+        """A node that was put in."""
+        return self._nodes.get(uid)
+
+    def put(self, node: Node) -> Node:
+        """Keep a node; whoever came first stays."""
+        return self._nodes.setdefault(node.record.uid, node)
+
+    def forget(self, uid: str) -> None:
+        """Drop a node: it is enrolled no more."""
+        self._nodes.pop(uid, None)
+        self._held -= self._used.pop(uid, 0)
+
+    def used(self, node: Node) -> None:
+        """The node's state was used or replaced; those used longest ago make room."""
+        uid = node.record.uid
+        size = 0 if node.state is None else held_entries(node.state)
+        self._held += size - self._used.pop(uid, 0)
+        self._used[uid] = size
+        while len(self._used) > 1 and (len(self._used) > self._states or self._held > self._entries):
+            dropped, size = self._used.popitem(last=False)
+            self._held -= size
+            other = self._nodes.get(dropped)
+            if other is not None and not other.lock.locked():
+                other.state = None
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes are known here."""
+        return len(self._nodes)
+
+    @property
+    def states(self) -> int:
+        """How many states are held."""
+        return len(self._used)
+
+    @property
+    def entries(self) -> int:
+        """How many IMA entries are held in them."""
+        return self._held
+
+    def all(self) -> list[Node]:
+        """Every node known here."""
+        return list(self._nodes.values())

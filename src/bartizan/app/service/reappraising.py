@@ -1,0 +1,103 @@
+"""Re-appraisal: when policy or Reference Values change, every node's kept evidence is judged anew, and nobody is asked.
+
+It goes through the nodes in the background, beside attestation. A node remembers which rules its verdict was made by,
+so that what a stop interrupts goes on at the next start.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from bartizan.app.attest_again import reappraise
+from bartizan.app.service.attesting import Attesting
+from bartizan.app.service.clock import Clock, Now
+from bartizan.app.service.keeping import Keeper
+from bartizan.app.service.memory import Node
+from bartizan.app.service.refusals import UnknownNode
+from bartizan.app.service.rulebook import RuleBook
+from bartizan.store.nodes import judged_otherwise
+from bartizan.store.reading import reading
+
+AT_ONCE = 32
+"""Nodes whose verdicts share a transaction."""
+log = structlog.get_logger("bartizan.reappraisal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a re-appraisal is. total: nodes to judge; changed: those with another verdict. Times in milliseconds."""
+
+    total: int = 0
+    done: int = 0
+    changed: int = 0
+    begun_at: int | None = None
+    ended_at: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Reappraising:
+    """The use case. progress: of the one under way, or of the last one."""
+
+    attesting: Attesting
+    keeper: Keeper
+    rules: RuleBook
+    clock: Clock
+    progress: Progress = Progress()
+    _wanted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def want(self) -> None:
+        """The rules have changed."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Re-appraise whenever it is wanted, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await self.reappraise()
+            except Exception:  # the outermost loop: what stops one re-appraisal must not stop the next
+                log.exception("re-appraisal stopped")
+
+    async def reappraise(self) -> Progress:
+        """Judge every node whose verdict was made by other rules; those that change meanwhile begin it anew."""
+        rules = self.rules.digest
+        waiting = await self._stale(rules)
+        self.progress = Progress(total=len(waiting), begun_at=self.clock().milliseconds)
+        while waiting:
+            for start in range(0, len(waiting), AT_ONCE):
+                changed = await asyncio.gather(*(self._judge(uid) for uid in waiting[start : start + AT_ONCE]))
+                so_far = self.progress
+                self.progress = replace(so_far, done=so_far.done + len(changed), changed=so_far.changed + sum(changed))
+            if rules == self.rules.digest:
+                break
+            rules = self.rules.digest
+            waiting = await self._stale(rules)
+            self.progress = replace(self.progress, total=self.progress.total + len(waiting))
+        self._end(self.clock())
+        return self.progress
+
+    async def _stale(self, rules: bytes) -> list[str]:
+        return await reading(self.attesting.engine, lambda connection: judged_otherwise(connection, rules))
+
+    async def _judge(self, uid: str) -> bool:
+        """Judge one node; True if its verdict is another one now."""
+        with suppress(UnknownNode):
+            node = await self.attesting.node(uid)
+            async with node.lock:
+                return await self._judge_locked(node, self.clock())
+        return False
+
+    async def _judge_locked(self, node: Node, now: Now) -> bool:
+        if node.state is None:
+            return False
+        rules = self.rules.rules
+        state = await asyncio.to_thread(reappraise, node.state, rules=rules, now=now.date)
+        return await self.keeper.rejudged(node, state, now)
+
+    def _end(self, now: Now) -> None:
+        self.progress = replace(self.progress, ended_at=now.milliseconds)
+        if self.progress.total:
+            log.info("re-appraised", nodes=self.progress.done, changed=self.progress.changed)

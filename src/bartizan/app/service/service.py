@@ -1,0 +1,139 @@
+"""The running Verifier, put together: database, writer, keys, rules, memory, use cases; and taken apart again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from bartizan.app.roots import built_in_roots, load_roots
+from bartizan.app.service.attesting import Attesting
+from bartizan.app.service.clock import Clock, Now, system_clock
+from bartizan.app.service.enrolling import Enrolling
+from bartizan.app.service.housekeeping import Housekeeping
+from bartizan.app.service.keeping import Keeper
+from bartizan.app.service.keys import nonce_key
+from bartizan.app.service.memory import Memory
+from bartizan.app.service.nonces import Nonces
+from bartizan.app.service.reappraising import Reappraising
+from bartizan.app.service.rulebook import RuleBook
+from bartizan.app.service.settings import Settings
+from bartizan.app.service.signing import Signer
+from bartizan.app.service.storm import Storm
+from bartizan.app.service.watch import Watch
+from bartizan.store.accounts import ensure_default_project
+from bartizan.store.database import open_database
+from bartizan.store.evidence import Interning
+from bartizan.store.reading import reading
+from bartizan.store.writer import Writer
+
+Given = TypeVar("Given")
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """Everything that requests are answered with."""
+
+    settings: Settings
+    engine: Engine
+    writer: Writer
+    clock: Clock
+    memory: Memory
+    rules: RuleBook
+    keeper: Keeper
+    signer: Signer
+    attesting: Attesting
+    enrolling: Enrolling
+    reappraising: Reappraising
+    watch: Watch
+    housekeeping: Housekeeping
+    started: Now
+
+    async def read(self, query: Callable[[Connection], Given]) -> Given:
+        """What a query finds, asked in a thread of its own."""
+        return await reading(self.engine, query)
+
+    async def write(self, change: Callable[[Connection], Given]) -> Given:
+        """What a change returns, once it is committed."""
+        return await self.writer.submit(change)
+
+    async def reload(self) -> bool:
+        """Put in force what the database says is; if it is something else than before, everybody is judged anew."""
+        changed = await self.read(self.rules.read)
+        if changed:
+            self.reappraising.want()
+        return changed
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, *, clock: Clock = system_clock) -> AsyncIterator[Service]:
+    """The service, from its data folder and database.
+
+    Raises:
+        ConfigError: a folder, file or database cannot be used. PolicyError, DecodeError: nor can what is in force.
+    """
+    folder = settings.folder
+    anchors = load_roots(Path(settings.trust.roots)) if settings.trust.roots else built_in_roots()
+    key = nonce_key(folder / "keys")
+    attestation = settings.attestation
+    with open_database(settings.database_url) as engine:
+        rules, interning = RuleBook(), Interning()
+        with engine.begin() as connection:
+            ensure_default_project(connection)
+            rules.read(connection)
+        writer = Writer(engine, rolled_back=interning.forget)
+        try:
+            keeper = Keeper(writer=writer, interning=interning, rules=rules, settings=attestation)
+            memory = Memory(states=settings.storage.states, entries=settings.storage.entries)
+            attesting = Attesting(
+                engine=engine,
+                keeper=keeper,
+                memory=memory,
+                rules=rules,
+                nonces=Nonces(key=key, lifetime=attestation.period + attestation.nonce),
+                anchors=anchors,
+                settings=attestation,
+                storm=Storm(at_once=attestation.full_at_once, waiting=attestation.full_waiting),
+                clock=clock,
+            )
+            service = Service(
+                settings=settings,
+                engine=engine,
+                writer=writer,
+                clock=clock,
+                memory=memory,
+                rules=rules,
+                keeper=keeper,
+                signer=Signer(folder=folder / "keys" / "ear", lifetime=settings.trust.ear_lifetime),
+                attesting=attesting,
+                enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
+                reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
+                watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock),
+                housekeeping=Housekeeping(writer=writer, interning=interning, settings=settings.storage, clock=clock),
+                started=clock(),
+            )
+            async with _at_work(service):
+                yield service
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def _at_work(service: Service) -> AsyncIterator[None]:
+    """What the service does by itself, while the block runs."""
+    await service.watch.begin()
+    service.reappraising.want()
+    tasks = [
+        asyncio.create_task(service.watch.run(), name="bartizan-watch"),
+        asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
+        asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,120 @@
+"""Settings of the service: a TOML file, every value of which has a default. `config check` shows them as understood."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from bartizan.errors import ConfigError
+
+MAX_SETTINGS = 1 << 20
+LOOPBACK = "127.0.0.1"
+
+
+class Listen(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Where the service is reached. certificate, key: PEM files; without them one is made at the first start.
+
+    url: how agents reach it, for the lines that `token create` prints; host and port where it is empty.
+    """
+
+    host: str = LOOPBACK
+    port: int = 8443
+    certificate: str = ""
+    key: str = ""
+    url: str = ""
+
+
+class Attestation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How often nodes attest, and when one is late. Seconds.
+
+    period: between two attestations; late: behind its due time; expired: behind its due time; nonce: lifetime beyond
+    the period. full_at_once, full_waiting: full attestations judged at once and waiting; more are told to come later.
+    """
+
+    period: int = 60
+    late: int = 60
+    expired: int = 300
+    nonce: int = 120
+    enrolment: int = 300
+    full_at_once: int = 2
+    full_waiting: int = 32
+
+
+class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Where things are kept. database: a URL; a file in the data folder where it is empty.
+
+    history_days: how long former verdicts and boots are kept; states, entries: nodes and IMA entries held in memory.
+    """
+
+    database: str = ""
+    history_days: int = 90
+    states: int = 20_000
+    entries: int = 4_000_000
+
+
+class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Whom to trust. roots: a folder of TPM CAs instead of those that ship; ear_lifetime: seconds.
+
+    ear_key: `pkcs11:` URI or a PEM file of an EC P-256 key; without one a key is made and rotated.
+    """
+
+    roots: str = ""
+    ear_lifetime: int = 300
+    ear_key: str = ""
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """All settings. data: the folder of keys and of the default database."""
+
+    data: str = "/var/lib/bartizan"
+    listen: Listen = Listen()
+    attestation: Attestation = Attestation()
+    storage: Storage = Storage()
+    trust: Trust = Trust()
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return Path(self.data)
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        return self.storage.database or f"sqlite:///{self.folder / 'bartizan.db'}"
+
+
+def read_settings(path: Path | None) -> Settings:
+    """The settings in a file, or the defaults.
+
+    Raises:
+        ConfigError: it cannot be read, or says something that no setting is.
+    """
+    if path is None:
+        return Settings()
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_SETTINGS).decode()
+        found = msgspec.convert(tomllib.loads(text), Settings, strict=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    _check(found, str(path))
+    return found
+
+
+def _check(settings: Settings, source: str) -> None:
+    """Numbers that make no sense together.
+
+    Raises:
+        ConfigError: the first of them.
+    """
+    every = settings.attestation
+    if min(every.period, every.late, every.full_at_once, every.full_waiting) < 1:
+        raise ConfigError(f"{source}: attestation: period, late, full_at_once and full_waiting are at least 1")
+    if every.expired < every.late:
+        raise ConfigError(f"{source}: attestation.expired: at least attestation.late ({every.late}) expected")
+    if not 0 < settings.listen.port <= 65535:  # noqa: PLR2004  the highest port
+        raise ConfigError(f"{source}: listen.port: 1 to 65535 expected, found {settings.listen.port}")
+    if bool(settings.listen.certificate) != bool(settings.listen.key):
+        raise ConfigError(f"{source}: listen.certificate and listen.key go together; one of them is missing")

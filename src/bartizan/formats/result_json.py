@@ -1,0 +1,94 @@
+"""Results and findings as JSON documents: one shape each, wherever they are shown, sent or kept."""
+
+from typing import Any
+
+import msgspec
+
+from bartizan.errors import DecodeError
+from bartizan.formats.strict import json_value
+from bartizan.model.result import Anchor, AttestationResult, Claim, Finding, Pointer, Tier
+
+
+def pointer_document(at: Pointer) -> dict[str, int | str]:
+    """The parts of a pointer that point somewhere."""
+    parts = {"pcr": at.pcr, "event": at.event, "entry": at.entry, "path": at.path, "bank": at.bank}
+    return {key: value for key, value in parts.items() if value is not None}
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """The one JSON shape of a finding."""
+    document: dict[str, Any] = {
+        "id": finding.id,
+        "claim": finding.claim.value,
+        "tier": finding.tier.value,
+        "why": finding.why,
+        "anchor": finding.anchor.value,
+        "at": pointer_document(finding.at),
+    }
+    return document | ({"waiver": finding.waiver} if finding.waiver else {})
+
+
+def result_document(result: AttestationResult) -> dict[str, Any]:
+    """`bartizan appraise --json`, and what the service keeps and hands out."""
+    return {
+        "level": result.level,
+        "state": result.state.value,
+        "contraindicated": result.contraindicated,
+        "vector": {claim.value: tier.value for claim, tier in result.vector.items()},
+        "ladder": [
+            {
+                "level": rung.number,
+                "name": rung.name,
+                "question": rung.question,
+                "holds": rung.holds if rung.assessed else None,
+                "missing": list(rung.missing),
+            }
+            for rung in result.ladder
+        ],
+        "strength": {str(pcr): bank for pcr, bank in result.strength.items()},
+        "policy": result.policy,
+        "reference": result.reference,
+        "findings": [finding_document(finding) for finding in result.findings],
+    }
+
+
+class _Place(msgspec.Struct, forbid_unknown_fields=True):
+    pcr: int | None = None
+    event: int | None = None
+    entry: int | None = None
+    path: str | None = None
+    bank: str | None = None
+
+
+class _Finding(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    claim: Claim
+    tier: Tier
+    why: str
+    anchor: Anchor
+    at: _Place
+    waiver: str = ""
+
+
+def decode_findings(raw: bytes) -> tuple[Finding, ...]:
+    """Findings from a JSON array of their documents.
+
+    Raises:
+        DecodeError: no such array.
+    """
+    try:
+        rows = msgspec.convert(json_value(raw, "findings"), list[_Finding], strict=True)
+    except msgspec.ValidationError as error:
+        raise DecodeError("findings", 0, str(error)) from error
+    return tuple(
+        Finding(
+            id=row.id,
+            claim=row.claim,
+            tier=row.tier,
+            why=row.why,
+            anchor=row.anchor,
+            at=Pointer(**msgspec.structs.asdict(row.at)),
+            waiver=row.waiver,
+        )
+        for row in rows
+    )

@@ -1,0 +1,226 @@
+"""How nodes come in: join tokens, registered EKs, enrolments under way, reviews.
+
+Every function takes the connection of its caller's transaction. Tokens are kept as their SHA-256 alone.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+
+from bartizan.store.rules import Author
+from bartizan.store.tables import enrolment, join_token, registered_ek, review
+
+OPEN, APPROVED, REJECTED = "open", "approved", "rejected"
+"""States of a review."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinToken:
+    """What a join token allows. Times in milliseconds since 1970 UTC."""
+
+    id: int
+    project: int
+    node_name: str
+    role: str
+    created_at: int
+    created_by: str
+    expires_at: int
+    used_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredEk:
+    """An EK accepted beforehand, by its Name."""
+
+    id: int
+    project: int
+    ek_name: bytes
+    node_name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingEnrolment:
+    """An enrolment whose credential is out. request: as it came; secret: what must come back."""
+
+    id: bytes
+    request: bytes
+    secret: bytes
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """An enrolment that a person has to decide. kind: what is unusual about it."""
+
+    id: int
+    project: int
+    kind: str
+    why: str
+    node_name: str
+    role: str
+    ek_name: bytes
+    ak_name: bytes
+    state: str
+    created_at: int
+    decided_at: int | None
+    decided_by: str | None
+    reason: str | None
+
+
+def token_digest(token: str) -> bytes:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def add_token(
+    connection: Connection, digest: bytes, *, node_name: str, role: str, expires_at: int, author: Author
+) -> JoinToken:
+    """A join token for one node."""
+    row = {"digest": digest, "node_name": node_name, "role": role, "expires_at": expires_at} | _made(author)
+    return _token(connection.execute(insert(join_token).values(row).returning(join_token)).one())
+
+
+def find_token(connection: Connection, digest: bytes) -> JoinToken | None:
+    """A token, used or not."""
+    row = connection.execute(select(join_token).where(join_token.c.digest == digest)).one_or_none()
+    return None if row is None else _token(row)
+
+
+def tokens(connection: Connection) -> list[JoinToken]:
+    """Every token, the newest first."""
+    return [_token(row) for row in connection.execute(select(join_token).order_by(join_token.c.id.desc()))]
+
+
+def use_token(connection: Connection, number: int, *, now: int) -> bool:
+    """Use a token up; False if somebody did before."""
+    spent = update(join_token).where(join_token.c.id == number, join_token.c.used_at.is_(None)).values(used_at=now)
+    return connection.execute(spent).rowcount == 1
+
+
+def withdraw_token(connection: Connection, number: int, *, now: int) -> bool:
+    """Make a token useless; False if there is none, or it was used."""
+    query = update(join_token).where(join_token.c.id == number, join_token.c.used_at.is_(None))
+    return connection.execute(query.values(expires_at=now)).rowcount == 1
+
+
+def register_eks(connection: Connection, rows: Iterable[tuple[bytes, str, str]], *, author: Author) -> int:
+    """Accept EKs beforehand: EK Name, node name, role. Those known are passed over; returns how many are new."""
+    known = set(connection.execute(select(registered_ek.c.ek_name)).scalars())
+    new = {ek: {"ek_name": ek, "node_name": name, "role": role} | _made(author) for ek, name, role in rows}
+    fresh = [row for ek, row in new.items() if ek not in known]
+    if fresh:
+        connection.execute(insert(registered_ek), fresh)
+    return len(fresh)
+
+
+def find_registered(connection: Connection, ek_name: bytes) -> RegisteredEk | None:
+    """The registration of an EK."""
+    row = connection.execute(select(registered_ek).where(registered_ek.c.ek_name == ek_name)).one_or_none()
+    return None if row is None else _registered(row)
+
+
+def registered(connection: Connection) -> list[RegisteredEk]:
+    """Every registered EK."""
+    return [_registered(row) for row in connection.execute(select(registered_ek).order_by(registered_ek.c.id))]
+
+
+def begin_enrolment(connection: Connection, pending: PendingEnrolment, *, now: int) -> None:
+    """Remember an enrolment until its credential is answered; those that have expired are dropped."""
+    connection.execute(delete(enrolment).where(enrolment.c.expires_at < now))
+    row = {
+        "id": pending.id,
+        "request": pending.request,
+        "secret": hashlib.sha256(pending.secret).digest(),
+        "expires_at": pending.expires_at,
+    }
+    connection.execute(insert(enrolment).values(row))
+
+
+def take_enrolment(connection: Connection, number: bytes, *, now: int) -> tuple[bytes, bytes] | None:
+    """Request and SHA-256 of the secret of an enrolment, which is gone with that: one answer each."""
+    query = delete(enrolment).where(enrolment.c.id == number).returning(enrolment)
+    row = connection.execute(query).one_or_none()
+    return None if row is None or row.expires_at < now else (row.request, row.secret)
+
+
+def find_review(connection: Connection, *, ek_name: bytes, ak_name: bytes, node_name: str, role: str) -> Review | None:
+    """The newest review of exactly these keys under this name and role."""
+    query = select(review).where(
+        review.c.ek_name == ek_name, review.c.ak_name == ak_name, review.c.node_name == node_name, review.c.role == role
+    )
+    row = connection.execute(query.order_by(review.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else _review(row)
+
+
+def add_review(connection: Connection, new: dict[str, Any], *, author: Author) -> Review:
+    """Put an enrolment before a person. new: kind, why, node_name, role, ek_name, ak_name."""
+    row = new | {"state": OPEN} | _made(author)
+    return _review(connection.execute(insert(review).values(row).returning(review)).one())
+
+
+def decide_review(connection: Connection, number: int, *, state: str, by: str, reason: str, now: int) -> Review | None:
+    """Decide an open review; None if there is none of that number, or it was decided."""
+    query = update(review).where(review.c.id == number, review.c.state == OPEN)
+    decided = query.values(state=state, decided_at=now, decided_by=by, reason=reason, approver=by).returning(review)
+    row = connection.execute(decided).one_or_none()
+    return None if row is None else _review(row)
+
+
+def reviews(connection: Connection, *, state: str | None) -> list[Review]:
+    """Reviews in a state, or all, the newest first."""
+    query = select(review).order_by(review.c.id.desc())
+    return [
+        _review(row) for row in connection.execute(query if state is None else query.where(review.c.state == state))
+    ]
+
+
+def open_reviews(connection: Connection) -> int:
+    """How many wait for a person."""
+    return _count(connection, review.c.state == OPEN)
+
+
+def _count(connection: Connection, condition: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).where(condition)).scalar_one())
+
+
+def _made(author: Author) -> dict[str, Any]:
+    return {"project": author.project, "created_at": author.now, "created_by": author.account}
+
+
+def _token(row: Row[Any]) -> JoinToken:
+    return JoinToken(
+        id=row.id,
+        project=row.project,
+        node_name=row.node_name,
+        role=row.role,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        expires_at=row.expires_at,
+        used_at=row.used_at,
+    )
+
+
+def _registered(row: Row[Any]) -> RegisteredEk:
+    return RegisteredEk(id=row.id, project=row.project, ek_name=row.ek_name, node_name=row.node_name, role=row.role)
+
+
+def _review(row: Row[Any]) -> Review:
+    return Review(
+        id=row.id,
+        project=row.project,
+        kind=row.kind,
+        why=row.why,
+        node_name=row.node_name,
+        role=row.role,
+        ek_name=row.ek_name,
+        ak_name=row.ak_name,
+        state=row.state,
+        created_at=row.created_at,
+        decided_at=row.decided_at,
+        decided_by=row.decided_by,
+        reason=row.reason,
+    )

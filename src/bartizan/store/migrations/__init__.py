@@ -1,0 +1,1 @@
+"""Migrations of the service's tables, run by `bartizan.store.database`."""

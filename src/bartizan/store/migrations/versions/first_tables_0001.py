@@ -1,0 +1,341 @@
+"""The first tables of the service, as they were then: this file never changes."""
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMES)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+Time = BigInteger
+
+
+def _answered_for() -> list[Column[object]]:
+    return [
+        Column("project", ForeignKey("project.id"), nullable=False, index=True),
+        Column("created_at", Time, nullable=False),
+        Column("created_by", String(128), nullable=False),
+        Column("approver", String(128)),
+        Column("signature", LargeBinary),
+    ]
+
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("role", String(32), nullable=False),
+    Column("password", String(512)),
+    Column("disabled", Boolean, nullable=False, server_default=false()),
+    *_answered_for(),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", ForeignKey("account.id"), nullable=False, index=True),
+    Column("label", String(128), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("role", String(32), nullable=False),
+    Column("expires_at", Time),
+    Column("revoked_at", Time),
+    *_answered_for(),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("account", ForeignKey("account.id"), nullable=False, index=True),
+    Column("csrf", LargeBinary(32), nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+)
+
+join_token = Table(
+    "join_token",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("node_name", String(128), nullable=False),
+    Column("role", String(128), nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("used_at", Time),
+    *_answered_for(),
+)
+
+registered_ek = Table(
+    "registered_ek",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("ek_name", LargeBinary(66), nullable=False, unique=True),
+    Column("node_name", String(128), nullable=False),
+    Column("role", String(128), nullable=False),
+    *_answered_for(),
+)
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("request", LargeBinary, nullable=False),
+    Column("secret", LargeBinary(32), nullable=False),
+    Column("expires_at", Time, nullable=False, index=True),
+)
+
+review = Table(
+    "review",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("why", String(1024), nullable=False),
+    Column("node_name", String(128), nullable=False),
+    Column("role", String(128), nullable=False),
+    Column("ek_name", LargeBinary(66), nullable=False),
+    Column("ak_name", LargeBinary(66), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decided_at", Time),
+    Column("decided_by", String(128)),
+    Column("reason", String(1024)),
+    *_answered_for(),
+)
+Index("ix_review_keys", review.c.ek_name, review.c.ak_name, review.c.node_name)
+
+node = Table(
+    "node",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uid", String(64), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
+    Column("role", String(128), nullable=False),
+    Column("ek_name", LargeBinary(66), nullable=False),
+    Column("ak_name", LargeBinary(66), nullable=False),
+    Column("identity", LargeBinary, nullable=False),
+    Column("registered", Boolean, nullable=False),
+    Column("banks", LargeBinary(32), nullable=False),
+    Column("pinned", Integer, nullable=False),
+    Column("enrolled_at", Time, nullable=False),
+    Column("retired_at", Time),
+    *_answered_for(),
+)
+ENROLLED = text("retired_at IS NULL")
+Index("uq_node_name_enrolled", node.c.name, unique=True, sqlite_where=ENROLLED, postgresql_where=ENROLLED)
+Index("uq_node_ek_enrolled", node.c.ek_name, unique=True, sqlite_where=ENROLLED, postgresql_where=ENROLLED)
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+boot = Table(
+    "boot",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("node", ForeignKey("node.id"), nullable=False, index=True),
+    Column("seen_at", Time, nullable=False),
+    Column("boot_log", ForeignKey("blob.id")),
+    Column("launch_log", ForeignKey("blob.id")),
+    Column("command_line", ForeignKey("blob.id")),
+    Column("other_logs", LargeBinary, nullable=False),
+    Column("stuck", LargeBinary, nullable=False),
+)
+
+ima_entry = Table(
+    "ima_entry",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(16), nullable=False, unique=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+ima_chunk = Table(
+    "ima_chunk",
+    metadata,
+    Column("boot", ForeignKey("boot.id"), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("entries", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("node", ForeignKey("node.id"), nullable=False),
+    Column("boot", ForeignKey("boot.id")),
+    Column("first_at", Time, nullable=False),
+    Column("last_at", Time, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("contraindicated", Boolean, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+Index("ix_result_node_last", result.c.node, result.c.last_at)
+
+node_state = Table(
+    "node_state",
+    metadata,
+    Column("node", ForeignKey("node.id"), primary_key=True),
+    Column("boot", ForeignKey("boot.id")),
+    Column("result", ForeignKey("result.id")),
+    Column("accepted", Integer, nullable=False),
+    Column("accepted_at", Time),
+    Column("nonce_issued", BigInteger, nullable=False),
+    Column("due", Time, nullable=False),
+    Column("silence", SmallInteger, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("contraindicated", Boolean, nullable=False),
+    Column("rules", LargeBinary(32)),
+    Column("evidence", LargeBinary),
+    Column("posture", ForeignKey("blob.id")),
+    Column("agent", String(200), nullable=False),
+    Column("notes", LargeBinary),
+    Column("attempted_at", Time),
+    Column("refusal", String(1024)),
+)
+Index("ix_node_state_due", node_state.c.silence, node_state.c.due)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("node", ForeignKey("node.id"), primary_key=True),
+    Column("check", String(128), primary_key=True),
+    Column("tier", String(16), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("path", String(1024)),
+    Column("why", String(1024), nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("ix_finding_check", finding.c.check, finding.c.tier)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("active", Boolean, nullable=False),
+    UniqueConstraint("name", "version"),
+    *_answered_for(),
+)
+
+reference_set = Table(
+    "reference_set",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("changed_at", Time, nullable=False),
+    UniqueConstraint("name", "version"),
+    *_answered_for(),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("scope", String(160), nullable=False),
+    Column("reason", String(1024), nullable=False),
+    Column("begins_at", Time, nullable=False),
+    Column("ends_at", Time, nullable=False),
+    CheckConstraint("ends_at > begins_at", name="order"),
+    *_answered_for(),
+)
+
+acknowledgement = Table(
+    "acknowledgement",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("check", String(128), nullable=False),
+    Column("scope", String(160), nullable=False),
+    Column("path", String(1024)),
+    Column("reason", String(1024), nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("ended_at", Time),
+    *_answered_for(),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("why", String(1024), nullable=False),
+    Column("raised_at", Time, nullable=False),
+    Column("cleared_at", Time),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Time, nullable=False, index=True),
+    Column("account", String(128), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(256), nullable=False),
+    Column("detail", String(4096), nullable=False),
+)
+
+beat = Table(
+    "beat",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("at", Time, nullable=False),
+)
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make them."""
+    metadata.create_all(op.get_bind(), checkfirst=False)
+
+
+def downgrade() -> None:
+    """Drop them, with all that is in them."""
+    metadata.drop_all(op.get_bind(), checkfirst=False)

@@ -1,0 +1,163 @@
+"""Enrolled nodes and how far each has come. Every function takes the connection of its caller's transaction."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+
+from bartizan.model.digest import HashAlg
+from bartizan.model.node import NodeProgress, NodeRecord, Silence
+from bartizan.store.tables import node, node_state, result
+
+attested: Update = (
+    update(node_state)
+    .where(node_state.c.node == bindparam("of_node"))
+    .values(
+        accepted=bindparam("accepted"),
+        accepted_at=bindparam("accepted_at"),
+        nonce_issued=bindparam("nonce_issued"),
+        due=bindparam("due"),
+        silence=int(Silence.NONE),
+        evidence=bindparam("evidence"),
+        posture=bindparam("posture"),
+        agent=bindparam("agent"),
+        notes=bindparam("notes"),
+        attempted_at=bindparam("accepted_at"),
+        refusal=None,
+    )
+)
+"""An accepted attestation that changed no verdict: one row of it for each, many written together."""
+refused: Update = (
+    update(node_state)
+    .where(node_state.c.node == bindparam("of_node"))
+    .values(attempted_at=bindparam("attempted_at"), refusal=bindparam("refusal"))
+)
+"""An attestation that was refused: it changes nothing but what is said of the last attempt."""
+MAX_REFUSAL = 1024
+"""Characters of a refusal that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNode:
+    """A node to enrol; the fields are those of `NodeRecord`, without its number. enrolled_by: how it came in."""
+
+    uid: str
+    name: str
+    role: str
+    project: int
+    ek_name: bytes
+    ak_name: bytes
+    identity: bytes
+    registered: bool
+    banks: tuple[HashAlg, ...]
+    pinned: HashAlg
+    enrolled_by: str
+    approver: str | None = None
+
+
+def add_node(connection: Connection, new: NewNode, *, now: int, due: int) -> NodeRecord:
+    """Enrol a node; now, due: milliseconds since 1970 UTC.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: its name or EK is enrolled already.
+    """
+    row = {
+        "uid": new.uid,
+        "name": new.name,
+        "role": new.role,
+        "project": new.project,
+        "ek_name": new.ek_name,
+        "ak_name": new.ak_name,
+        "identity": new.identity,
+        "registered": new.registered,
+        "banks": b"".join(bank.to_bytes(2, "big") for bank in new.banks),
+        "pinned": int(new.pinned),
+        "enrolled_at": now,
+        "created_at": now,
+        "created_by": new.enrolled_by,
+        "approver": new.approver,
+    }
+    added = connection.execute(insert(node).values(row).returning(node)).one()
+    state = {"node": added.id, "accepted": 0, "nonce_issued": 0, "due": due, "silence": int(Silence.NONE)}
+    connection.execute(insert(node_state).values(state | {"level": 0, "contraindicated": False, "agent": ""}))
+    return _record(added)
+
+
+def find_node(connection: Connection, uid: str) -> tuple[NodeRecord, NodeProgress] | None:
+    """An enrolled node and its progress."""
+    columns = [column for column in node_state.c if column.name != "node"]
+    query = select(node, *columns).join(node_state, node_state.c.node == node.c.id)
+    row = connection.execute(query.where(node.c.uid == uid, node.c.retired_at.is_(None))).one_or_none()
+    return None if row is None else (_record(row), _progress(row))
+
+
+def enrolled_as(connection: Connection, *, name: str, ek_name: bytes) -> list[NodeRecord]:
+    """Enrolled nodes of this name or with this EK."""
+    query = select(node).where(node.c.retired_at.is_(None), (node.c.name == name) | (node.c.ek_name == ek_name))
+    return [_record(row) for row in connection.execute(query)]
+
+
+def set_boot(connection: Connection, node_id: int, boot_id: int) -> None:
+    """A node has begun another boot."""
+    connection.execute(update(node_state).where(node_state.c.node == node_id).values(boot=boot_id))
+
+
+def set_rules(connection: Connection, node_id: int, rules: bytes) -> None:
+    """A node's verdict was made by these rules."""
+    connection.execute(update(node_state).where(node_state.c.node == node_id).values(rules=rules))
+
+
+def judged_otherwise(connection: Connection, rules: bytes) -> list[str]:
+    """Ids of enrolled nodes whose verdict was made by other rules."""
+    query = select(node.c.uid).join(node_state, node_state.c.node == node.c.id)
+    stale = query.where(node.c.retired_at.is_(None), node_state.c.boot.is_not(None), node_state.c.rules != rules)
+    return list(connection.execute(stale.order_by(node.c.id)).scalars())
+
+
+def standing(connection: Connection, node_id: int) -> tuple[int | None, bytes]:
+    """The number of a node's posture document, and the digest of the verdict that stands."""
+    query = (
+        select(node_state.c.posture, result.c.digest)
+        .outerjoin(result, result.c.id == node_state.c.result)
+        .where(node_state.c.node == node_id)
+    )
+    row = connection.execute(query).one()
+    return row.posture, row.digest or b""
+
+
+def retire_node(connection: Connection, node_id: int, *, at: int) -> None:
+    """Take a node off the list of the enrolled; its history stays."""
+    connection.execute(update(node).where(node.c.id == node_id).values(retired_at=at))
+
+
+def _record(row: Row[Any]) -> NodeRecord:
+    numbers = range(0, len(row.banks), 2)
+    return NodeRecord(
+        id=row.id,
+        uid=row.uid,
+        name=row.name,
+        role=row.role,
+        project=row.project,
+        ek_name=row.ek_name,
+        ak_name=row.ak_name,
+        identity=row.identity,
+        registered=row.registered,
+        banks=tuple(HashAlg(int.from_bytes(row.banks[at : at + 2], "big")) for at in numbers),
+        pinned=HashAlg(row.pinned),
+    )
+
+
+def _progress(row: Row[Any]) -> NodeProgress:
+    return NodeProgress(
+        accepted=row.accepted,
+        accepted_at=row.accepted_at,
+        nonce_issued=row.nonce_issued,
+        due=row.due,
+        silence=Silence(row.silence),
+        level=row.level,
+        contraindicated=row.contraindicated,
+        boot=row.boot,
+        result=row.result,
+        attempted_at=row.attempted_at,
+        refusal=row.refusal,
+    )

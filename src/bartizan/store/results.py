@@ -1,0 +1,70 @@
+"""Verdicts: the one that stands, those before it, and what is not in order now. It judges nothing.
+
+Every function takes the connection of its caller's transaction.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, update
+
+from bartizan.model.result import Finding, Tier
+from bartizan.store.tables import finding, node_state, result
+
+MAX_WHY = 1024
+"""Characters of a reason that the fleet's list of findings keeps; results have all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A result as it is kept. digest: SHA-256 of what makes it another verdict; document: JSON."""
+
+    level: int
+    contraindicated: bool
+    digest: bytes
+    document: bytes
+    findings: tuple[Finding, ...]
+
+
+def add_result(connection: Connection, node_id: int, verdict: Verdict, *, boot: int, now: int) -> int:
+    """A verdict that is another one than before: a new row of history, and the node's present findings."""
+    row = {
+        "node": node_id,
+        "boot": boot,
+        "first_at": now,
+        "last_at": now,
+        "level": verdict.level,
+        "contraindicated": verdict.contraindicated,
+        "digest": verdict.digest,
+        "document": zlib.compress(verdict.document, 1),
+    }
+    number = int(connection.execute(insert(result).values(row).returning(result.c.id)).scalar_one())
+    said = {"result": number, "level": verdict.level, "contraindicated": verdict.contraindicated}
+    connection.execute(update(node_state).where(node_state.c.node == node_id).values(said))
+    connection.execute(delete(finding).where(finding.c.node == node_id))
+    rows = _finding_rows(node_id, verdict.findings)
+    if rows:
+        connection.execute(insert(finding), rows)
+    return number
+
+
+def renew_result(connection: Connection, number: int, document: bytes, *, now: int) -> None:
+    """The same verdict, given again at `now`; what it says in detail may have changed."""
+    values = {"last_at": now, "document": zlib.compress(document, 1)}
+    connection.execute(update(result).where(result.c.id == number).values(values))
+
+
+def _finding_rows(node_id: int, findings: Sequence[Finding]) -> list[dict[str, object]]:
+    """One row a check that is not in order, with its worst finding."""
+    by_check: dict[str, list[Finding]] = {}
+    for one in findings:
+        if one.tier is not Tier.AFFIRMING:
+            by_check.setdefault(one.id, []).append(one)
+    rows: list[dict[str, object]] = []
+    for check, some in by_check.items():
+        worst = min(some, key=lambda one: one.tier.order)
+        path = None if worst.at.path is None else worst.at.path[:MAX_WHY]
+        said = {"tier": worst.tier.value, "count": len(some), "path": path, "why": worst.why[:MAX_WHY]}
+        rows.append({"node": node_id, "check": check} | said)
+    return rows

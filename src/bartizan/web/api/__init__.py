@@ -1,0 +1,1 @@
+"""The API: CBOR for agents, JSON for everybody else."""

@@ -1,0 +1,68 @@
+"""`bartizan serve`: the service and its server, from settings to SIGTERM."""
+
+import gc
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from bartizan.app.service.keys import TlsFiles, pin_of, tls_files
+from bartizan.app.service.service import open_service
+from bartizan.app.service.settings import Settings
+from bartizan.web.app import create_app
+from bartizan.web.logs import set_up_logging
+from bartizan.web.server import listen, serve, server_for, stopped_by_signals
+
+OWNER_ONLY = 0o077
+"""Nobody else reads what the service writes."""
+COLLECT_SELDOM = (100_000, 20, 20)
+"""Of the garbage collector: states of nodes are many, live long, and hold no cycles that it could find."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the service is reached, and the pin that agents know it by; None without TLS."""
+
+    url: str
+    pin: str | None
+
+
+def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], None]) -> None:
+    """Serve until SIGTERM. plain: without TLS, which is for loopback addresses only.
+
+    Raises:
+        ConfigError, PolicyError, DecodeError: as for `open_service`, and for the address.
+    """
+    os.umask(OWNER_ONLY)
+    set_up_logging()
+    where = settings.listen
+    tls = None if plain else _tls(settings)
+    with listen(where.host, where.port) as listener:
+        address = _address(listener, tls)
+        uvloop.run(_run(settings, listener, tls, lambda: ready(address)))
+
+
+async def _run(settings: Settings, listener: socket.socket, tls: TlsFiles | None, ready: Callable[[], None]) -> None:
+    async with open_service(settings) as service:
+        gc.freeze()
+        gc.set_threshold(*COLLECT_SELDOM)
+        server = server_for(create_app(service), tls=tls)
+        with stopped_by_signals(server):
+            await serve(server, listener, ready=ready)
+
+
+def _tls(settings: Settings) -> TlsFiles:
+    where = settings.listen
+    if where.certificate:
+        return TlsFiles(certificate=Path(where.certificate), key=Path(where.key))
+    return tls_files(settings.folder / "keys", where.host)
+
+
+def _address(listener: socket.socket, tls: TlsFiles | None) -> Address:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    scheme = "http" if tls is None else "https"
+    return Address(url=f"{scheme}://{shown}:{port}", pin=None if tls is None else pin_of(tls.certificate))
