@@ -11,7 +11,7 @@ import pytest
 from bartizan.agent import __main__ as program
 from bartizan.agent import commands, halves
 from bartizan.agent.collector import Collector
-from bartizan.agent.errors import CollectError, NoAnswer, Refused, Unusable
+from bartizan.agent.errors import CollectError, NoAnswer, OtherHalfGone, Refused, Unusable
 from bartizan.agent.halves import Ended, Setting
 from bartizan.agent.messages import Evidence
 from bartizan.agent.privilege import User
@@ -283,7 +283,14 @@ def test_status_never_says_the_token(console: Console, capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     ("what", "status"),
-    [(CollectError("x"), 3), (Unusable("x"), 2), (Refused("x"), 1), (KeyError("x"), 3), (Ended(), 0)],
+    [
+        (CollectError("x"), 3),
+        (Unusable("x"), 2),
+        (Refused("x"), 1),
+        (KeyError("x"), 3),
+        (OtherHalfGone("x"), 3),
+        (Ended(), 0),
+    ],
 )
 def test_every_end_has_its_status(
     console: Console, what: BaseException, status: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
