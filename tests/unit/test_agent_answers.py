@@ -4,7 +4,7 @@ import pytest
 
 from bartizan.agent.errors import CollectError, NoAnswer
 from bartizan.agent.loop import LONGEST_BACKOFF, State
-from tests.unit.agent_parts import NODE, NONCE, OTHER_NONCE, Life, error, given, judged, reply
+from tests.unit.agent_parts import NODE, NONCE, OTHER_NONCE, Life, challenge, error, given, judged, reply
 
 # The table of errors.
 
@@ -105,8 +105,22 @@ def test_busy_waits_as_long_as_asked_and_a_random_part_more(status: int, chance:
     assert life.agent.state is State.BACKING_OFF
 
 
-def test_busy_without_a_time_backs_off() -> None:
-    assert Life(error(503, "busy")).steps(1) == [0.5]
+@pytest.mark.parametrize("retry", [None, 0])
+def test_busy_without_a_time_backs_off(retry: int | None) -> None:
+    assert Life(*[error(503, "busy", retry_after=retry)] * 3).steps(3) == [0.5, 1, 2]
+
+
+def test_evidence_that_is_refused_at_once_is_not_sent_at_once() -> None:
+    life = Life(reply(200, given(0)), *[error(422, "verify", **given(0))] * 3)
+
+    assert life.steps(4)[1:] == [1, 1, 1]
+
+
+def test_challenges_that_are_old_when_they_come_are_not_asked_for_in_a_storm() -> None:
+    old = reply(200, {"challenge": {**challenge(), "expires_in": 0}, "due_in": 0})
+    life = Life(*[old] * 9)
+
+    assert sum(life.steps(10)) > 10
 
 
 def test_a_service_cannot_send_an_agent_to_sleep_for_long() -> None:

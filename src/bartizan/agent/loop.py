@@ -213,7 +213,7 @@ class Agent:
             self._failures = 0
             why = plain(f"{review.review}: {review.why}")
             self.progress = self.progress._replace(review=why)
-            self._go(State.IN_REVIEW, self._spread(review.retry_in))
+            self._go(State.IN_REVIEW, max(LEAST_PERIOD, self._spread(review.retry_in)))
             return
         fault = fault_of(reply)
         if (reply.status, fault.kind) == (FORBIDDEN, "enrolment"):
@@ -240,7 +240,7 @@ class Agent:
         """Answer the challenge: collect, quote, send. Whatever comes of it, the challenge is used up."""
         challenge, self._challenge = self._challenge, None
         if challenge is None or self._parts.clock.steady() >= self._expires:
-            self._go(State.ASKING)
+            self._go(State.ASKING, self._backoff())  # challenges that are old when they come must not be a storm
             return
         self._become(State.ATTESTING)
         asked = Asked(self._node_id(), challenge.nonce, challenge.banks, challenge.held, self._full)
@@ -280,14 +280,14 @@ class Agent:
             self._report(in_words(reply, fault))
             self._failures = self._at_once = 0
             self._full = False
-            self._wait(fault.given)
+            self._wait(fault.given, least=LEAST_PERIOD)
             return
         self._patience(reply, fault, after)
 
     def _patience(self, reply: Reply, fault: Fault, then: State) -> None:
         """Wait as long as the service asks for, or back off."""
         self._report(in_words(reply, fault))
-        if reply.status in (TOO_MANY, UNAVAILABLE) and reply.retry_after is not None:
+        if reply.status in (TOO_MANY, UNAVAILABLE) and reply.retry_after:
             wait = min(reply.retry_after, LONGEST_PATIENCE) * (1 + self._parts.clock.chance())
             self._failures = 0
         else:
