@@ -107,7 +107,11 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 memory=memory,
                 rules=rules,
                 keeper=keeper,
-                signer=Signer(folder=folder / "keys" / "ear", lifetime=settings.trust.ear_lifetime),
+                signer=Signer(
+                    folder=folder / "keys" / "ear",
+                    lifetime=settings.trust.ear_lifetime,
+                    own=Path(settings.trust.ear_key) if settings.trust.ear_key else None,
+                ),
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
