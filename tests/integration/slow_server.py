@@ -34,7 +34,9 @@ async def main(folder: Path, names: list[str]) -> None:
         async with open_service(Settings(data=str(folder))) as service:
             author = Author(project=1, account="tester", now=0)
             await service.write(lambda connection: register_eks(connection, rows, author=author))
-            await server.serve(create_app(service), listener, tls=None, ready=lambda: say(port))
+            made = server.server_for(create_app(service), tls=None)
+            with server.stopped_by_signals(made):
+                await server.serve(made, listener, ready=lambda: say(port))
     say("ended")
 
 

@@ -15,10 +15,18 @@ from tests.unit.continuing_side import HOUR, after, begun, raised
 from tests.unit.service_side import HandClock, Side, played, side
 
 
+@pytest.fixture(autouse=True)
+def _looks_of_the_test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch does not look by itself: how often it would depends on how busy this machine is."""
+    monkeypatch.setattr(watch, "LOOK_EVERY", 3600)
+
+
 async def look(here: Side, seconds: float) -> dict[Silence, int]:
-    """The watch looks, so much later; how many nodes are how far behind."""
-    here.clock.forward(seconds)
-    await here.service.watch.look()
+    """The watch looks every few seconds for so long; how many nodes are how far behind then."""
+    steps = max(1, round(abs(seconds) / 10)) if seconds > 0 else 1
+    for _ in range(steps):
+        here.clock.forward(seconds / steps)
+        await here.service.watch.look()
     return await here.service.read(counts)
 
 
@@ -58,7 +66,7 @@ def test_a_fleet_that_goes_late_is_one_alarm_that_ends_when_it_is_back(tmp_path:
 def test_one_silent_node_among_many_is_no_alarm_about_the_service(tmp_path: Path) -> None:
     async def play(here: Side) -> None:
         _, *others = await small_fleet(here, 10)
-        here.clock.forward(100)
+        await look(here, 100)
         for node in others:
             await here.attest(node)
 
@@ -88,7 +96,6 @@ def test_a_service_that_was_away_is_one_alarm_and_nobody_is_late(tmp_path: Path)
         assert "away for 3600 s; 6 nodes" in alarm.why
         async with side(tmp_path, clock=clock) as here:
             assert [one.cleared_at is None for one in await raised(here, "away")] == [False]
-            assert await raised(here, "mass-late") != [alarm]
 
     asyncio.run(play())
 
@@ -98,7 +105,7 @@ def test_a_restart_in_no_time_is_no_alarm(tmp_path: Path) -> None:
         clock = HandClock()
         async with side(tmp_path, clock=clock):
             pass
-        clock.forward(29)
+        clock.forward(59)
         async with side(tmp_path, clock=clock) as here:
             assert await raised(here, "away") == []
 
@@ -152,6 +159,19 @@ def test_after_the_clock_was_set_back_the_silent_are_still_found(tmp_path: Path,
     asyncio.run(play())
 
 
+def test_who_was_late_before_the_clock_was_set_back_is_late_still(tmp_path: Path) -> None:
+    async def play(here: Side) -> None:
+        node = await begun(here)
+        known = await here.service.attesting.node(node.uid)
+        assert (await look(here, 130))[Silence.LATE] == 1
+
+        found = await look(here, -0.5)
+
+        assert (found[Silence.LATE], known.progress.silence) == (1, Silence.LATE)
+
+    played(play, tmp_path)
+
+
 def test_the_note_that_the_service_is_alive_follows_the_clock_back(tmp_path: Path) -> None:
     async def play() -> None:
         clock = HandClock()
@@ -160,7 +180,7 @@ def test_the_note_that_the_service_is_alive_follows_the_clock_back(tmp_path: Pat
             await look(here, -HOUR)
             beat = await here.service.read(last_beat)
             assert beat == clock.microseconds // 1000
-        clock.forward(60)
+        clock.forward(70)
         async with side(tmp_path, clock=clock) as here:
             assert len(await raised(here, "away")) == 1
 

@@ -17,6 +17,7 @@ from bartizan.cli.commands import (
     reference_predict,
     reference_sets,
     result,
+    service,
 )
 from bartizan.cli.commands.demo import demo
 from bartizan.cli.commands.posture import posture
@@ -54,6 +55,9 @@ app.command(short_help="The same in sentences: what broke, and what to do.")(app
 app.command(short_help="Decode, replay and check a boot log.")(evidence.log)
 app.command(short_help="Decode, replay and check an IMA list.")(evidence.ima)
 app.command(short_help="Verify one TPM quote.")(evidence.quote)
+app.command(short_help="Run the Verifier service.")(service.serve)
+app.command(short_help="Copy the service's database and keys.")(service.backup)
+app.command(short_help="Put such a copy in place.")(service.restore)
 app.command(short_help="How well this machine fences its guests, with fixes.")(posture)
 reference.app.command(short_help="Show a set, with where each value comes from.")(reference_sets.show)
 reference.app.command(short_help="Foretell what the next boot will measure.")(reference_predict.predict)
@@ -63,6 +67,7 @@ reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.cori
 reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
 reference.app.add_typer(reference_import.app, name="import")
 reference.app.add_typer(reference_exchange.exports, name="export")
+app.add_typer(service.config, name="config", short_help="Settings of the service.")
 app.add_typer(result.app, name="result", short_help="Attestation Results as signed tokens.")
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
 

@@ -140,11 +140,15 @@ def begin_enrolment(connection: Connection, pending: PendingEnrolment, *, now: i
     connection.execute(insert(enrolment).values(row))
 
 
-def take_enrolment(connection: Connection, number: bytes, *, now: int) -> tuple[bytes, bytes] | None:
-    """Request and SHA-256 of the secret of an enrolment, which is gone with that: one answer each."""
-    query = delete(enrolment).where(enrolment.c.id == number).returning(enrolment)
-    row = connection.execute(query).one_or_none()
+def find_enrolment(connection: Connection, number: bytes, *, now: int) -> tuple[bytes, bytes] | None:
+    """Request and SHA-256 of the secret of an enrolment that may still be answered."""
+    row = connection.execute(select(enrolment).where(enrolment.c.id == number)).one_or_none()
     return None if row is None or row.expires_at < now else (row.request, row.secret)
+
+
+def drop_enrolment(connection: Connection, number: bytes) -> None:
+    """A wrong answer ends an enrolment."""
+    connection.execute(delete(enrolment).where(enrolment.c.id == number))
 
 
 def find_review(connection: Connection, *, ek_name: bytes, ak_name: bytes, node_name: str, role: str) -> Review | None:

@@ -25,5 +25,6 @@ def create_app(service: Service) -> ASGIApp:
 
     return Litestar(
         route_handlers=[agent, jwks],
+        logging_config=None,
         openapi_config=OpenAPIConfig(title="Bartizan", version="1", render_plugins=[JsonRenderPlugin()]),
     )

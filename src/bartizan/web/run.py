@@ -1,6 +1,7 @@
 """`bartizan serve`: the service and its server, from settings to SIGTERM."""
 
 import gc
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from bartizan.app.service.keys import TlsFiles, pin_of, tls_files
 from bartizan.app.service.service import open_service
 from bartizan.app.service.settings import Settings
 from bartizan.web.app import create_app
-from bartizan.web.server import listen, serve
+from bartizan.web.logs import set_up_logging
+from bartizan.web.server import listen, serve, server_for, stopped_by_signals
 
+OWNER_ONLY = 0o077
+"""Nobody else reads what the service writes."""
 COLLECT_SELDOM = (100_000, 20, 20)
 """Of the garbage collector: states of nodes are many, live long, and hold no cycles that it could find."""
 
@@ -32,6 +36,8 @@ def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], N
     Raises:
         ConfigError, PolicyError, DecodeError: as for `open_service`, and for the address.
     """
+    os.umask(OWNER_ONLY)
+    set_up_logging()
     where = settings.listen
     tls = None if plain else _tls(settings)
     with listen(where.host, where.port) as listener:
@@ -43,7 +49,9 @@ async def _run(settings: Settings, listener: socket.socket, tls: TlsFiles | None
     async with open_service(settings) as service:
         gc.freeze()
         gc.set_threshold(*COLLECT_SELDOM)
-        await serve(create_app(service), listener, tls=tls, ready=ready)
+        server = server_for(create_app(service), tls=tls)
+        with stopped_by_signals(server):
+            await serve(server, listener, ready=ready)
 
 
 def _tls(settings: Settings) -> TlsFiles:

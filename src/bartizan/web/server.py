@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from litestar.types import ASGIApp
@@ -24,7 +22,6 @@ BODY_SECONDS = 90.0
 KEEP_ALIVE = 120
 """Seconds that an idle connection is kept: agents come back within their period."""
 MAX_CONNECTIONS = 20_000
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 10
 """Patience with requests under way when the service stops."""
 
@@ -92,26 +89,26 @@ class ImpatientProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-class PatientServer(uvicorn.Server):
-    """uvicorn's server, but a signal ends it and nothing else.
+class Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to whoever runs it, and says when it takes requests."""
 
-    Its own raises the signal again when it is done, and who called it is killed before the database is closed.
-    """
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take requests."""
+        await super().startup(sockets)
+        self.up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask it to stop, while the block runs."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in STOP_SIGNALS:
-                loop.remove_signal_handler(number)
+        """Take none."""
+        yield
+
+    def stop(self) -> None:
+        """Finish the requests under way, then end."""
+        self.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -126,8 +123,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"{host}:{port}: cannot listen there: {error.strerror}; see listen.port") from error
 
 
-async def serve(app: ASGIApp, listener: socket.socket, *, tls: TlsFiles | None, ready: Callable[[], None]) -> None:
-    """Answer requests until SIGTERM or SIGINT; those under way are finished."""
+def server_for(app: ASGIApp, *, tls: TlsFiles | None) -> Server:
+    """A server for an application; `serve` runs it."""
     config = uvicorn.Config(
         app,
         http=ImpatientProtocol,
@@ -144,24 +141,29 @@ async def serve(app: ASGIApp, listener: socket.socket, *, tls: TlsFiles | None, 
         ssl_certfile=None if tls is None else str(tls.certificate),
         ssl_keyfile=None if tls is None else str(tls.key),
     )
-    server = PatientServer(config)
-    async with _watching(server, ready):
-        await server.serve(sockets=[listener])
+    return Server(config)
 
 
-@asynccontextmanager
-async def _watching(server: uvicorn.Server, ready: Callable[[], None]) -> AsyncIterator[None]:
-    """Say when the server is ready."""
-
-    async def wait() -> None:
-        while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
-            await asyncio.sleep(0.01)
+async def serve(server: Server, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+    """Answer requests until `server.stop`; ready: called once requests are taken."""
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    up = asyncio.create_task(server.up.wait())
+    await asyncio.wait((task, up), return_when=asyncio.FIRST_COMPLETED)
+    if up.done():
         ready()
+    up.cancel()
+    await task
 
-    task = asyncio.create_task(wait())
+
+@contextlib.contextmanager
+def stopped_by_signals(server: Server) -> Iterator[None]:
+    """SIGTERM and SIGINT stop the server, while the block runs in the main thread's event loop."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for one in signals:
+        loop.add_signal_handler(one, server.stop)
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for one in signals:
+            loop.remove_signal_handler(one)

@@ -41,11 +41,12 @@ from bartizan.store.joining import (
     add_review,
     begin_enrolment,
     close_review,
+    drop_enrolment,
+    find_enrolment,
     find_registered,
     find_review,
     find_token,
     open_reviews,
-    take_enrolment,
     token_digest,
     use_token,
 )
@@ -150,18 +151,21 @@ class Enrolling:
         )
 
     async def activate(self, enrolment: bytes, secret: bytes) -> Enrolled:
-        """The node that opened the credential.
+        """The node that opened the credential. The same answer again gives the same node: its reply may have been lost.
 
         Raises:
             EnrolError: there is no such enrolment, or it has expired. VerifyError: the secret is not what was sent.
             InReview: something changed meanwhile, and a person has to decide.
         """
         now = self.clock()
-        taken = await self.writer.submit(lambda connection: take_enrolment(connection, enrolment, now=now.milliseconds))
-        if taken is None:
-            raise EnrolError("no enrolment of this number waits for an answer: it has expired, or was answered before")
-        raw, digest = taken
+        waiting = await self.writer.submit(
+            lambda connection: find_enrolment(connection, enrolment, now=now.milliseconds)
+        )
+        if waiting is None:
+            raise EnrolError("no enrolment of this number waits for an answer: it has expired, or never was")
+        raw, digest = waiting
         if not hmac.compare_digest(hashlib.sha256(secret).digest(), digest):
+            await self.writer.submit(lambda connection: drop_enrolment(connection, enrolment))
             raise VerifyError("identity.ak-residency", "the activation's answer is not the secret that was sent")
         try:
             found = await self.writer.submit(lambda connection: self._enrolled(connection, raw, now))

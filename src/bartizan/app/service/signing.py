@@ -34,18 +34,21 @@ class _Key:
 
 @dataclass(slots=True, kw_only=True)
 class Signer:
-    """Signs results. folder: where the keys are; lifetime: seconds of a token."""
+    """Signs results. folder: where the keys are; own: the operator's own key instead; lifetime: seconds of a token."""
 
     folder: Path
     lifetime: int
+    own: Path | None = None
     announced: int = ANNOUNCED
 
     def rotate(self, now: Now) -> None:
         """Make a new key; it signs after its announcement, and is newer than every other also by a clock set back.
 
         Raises:
-            ConfigError: the folder cannot be written to.
+            ConfigError: the folder cannot be written to, or the operator's own key signs.
         """
+        if self.own is not None:
+            raise ConfigError(f"trust.ear_key: {self.own} signs results; to change it, put another file there")
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         newest = max(map(_made, self._names()), default=0)
@@ -87,6 +90,11 @@ class Signer:
 
     def _keys(self, now: Now) -> list[_Key]:
         """Every key, the oldest first; one is made where there is none."""
+        if self.own is not None:
+            pem = read_secret(self.own)
+            if pem is None:
+                raise ConfigError(f"trust.ear_key: {self.own}: no such file")
+            return [_Key(made=0, pem=pem, from_=0)]
         names = self._names()
         if not names:
             self.rotate(now)
