@@ -50,7 +50,7 @@ def test_a_fleet_that_goes_late_is_one_alarm_that_ends_when_it_is_back(tmp_path:
         throughout = await raised(here, "mass-late")
         for node in nodes:
             await here.attest(node)
-        back = await look(here, 1)
+        back = await look(here, 6)
 
         assert [one[Silence.LATE] for one in seen][-1] == 6
         assert len({one[Silence.LATE] for one in seen}) > 3
