@@ -60,7 +60,7 @@ def test_what_is_younger_and_what_stands_stays(tmp_path: Path) -> None:
 
         gone = await here.service.housekeeping.tidy()
 
-        assert not any(gone.values())
+        assert not any(count for what, count in gone.items() if what != "enrolments")
         assert [await rows(here, table) for table in (boot, result, blob, ima_entry)] == before
 
     played(scene, tmp_path, storage=KEPT)
