@@ -48,7 +48,8 @@ class Signer:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_secret(self.folder / f"{now.milliseconds:015d}{SUFFIX}", pem)
+        made = max([now.milliseconds, *(int(name.removesuffix(SUFFIX)) + 1 for name in self._names())])
+        write_secret(self.folder / f"{made:015d}{SUFFIX}", pem)
 
     def announcing(self, now: Now) -> bool:
         """A key is published that does not sign yet.

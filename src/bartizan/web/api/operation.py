@@ -83,8 +83,9 @@ class Described(Operation):
         found = (self.responses or {}).get("200")
         if self.operation_id in TAGGED:
             self.responses = {**(self.responses or {}), "304": OpenAPIResponse(description="The asker has it already")}
-        if isinstance(found, OpenAPIResponse) and self.operation_id in MORE_ANSWERS:
-            media_type, kind = MORE_ANSWERS[self.operation_id]
+        more = MORE_ANSWERS.get(self.operation_id or "")
+        if isinstance(found, OpenAPIResponse) and more is not None:
+            media_type, kind = more
             found.content = {**(found.content or {}), media_type: OpenAPIMediaType(schema=Schema(type=kind))}
 
 
