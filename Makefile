@@ -8,10 +8,10 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz api-fuzz bench docs lock
+.PHONY: help setup demo test check fuzz api-fuzz bench crash-test docs lock
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18
 
 setup: ## Make .venv with the locked packages and Bartizan
 	@scripts/apt-packages test
@@ -46,6 +46,9 @@ bench: ## CPU time against a C floor (and Keylime, when BARTIZAN_KEYLIME_PYTHON 
 	@scripts/apt-packages bench
 	@scripts/venv
 	$(BIN)/python -m bench.run $(ARGS)
+
+crash-test: setup ## Kill the service 50 times under 200 nodes with emulated TPMs (ARGS="--nodes 20 --kills 5")
+	$(BIN)/python -m bench.crash $(ARGS)
 
 docs: setup ## Write the generated pages of docs/reference anew
 	$(BIN)/python scripts/generate_docs.py

@@ -1,15 +1,19 @@
 """Emulated TPMs for the tests of this folder, which may connect to 127.0.0.1 and nowhere else."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from bartizan.app.roots import load_roots
 from bartizan.collect.tpm import Tpm
 from bartizan.connectors.swtpm.launch import power_on
 from bartizan.connectors.swtpm.manufacture import Factory, manufacture, open_factory
 from bartizan.connectors.swtpm.process import RunningTpm, run_tpm
+from tests.integration.agent_host import Host
+from tests.integration.agent_verifier import Verifier
 from tests.integration.importing import ALL, Clock
 from tests.simulator.debian_repository import Keys, Repository, throw_away_keys
 
@@ -41,6 +45,25 @@ def tpm(running: RunningTpm) -> Iterator[Tpm]:
     with running.connect() as connected:
         power_on(running.control, connected)
         yield connected
+
+
+@pytest.fixture
+def host(running: RunningTpm, tmp_path: Path) -> Host:
+    """The session's TPM in a machine that has booted."""
+    made = Host(running, tmp_path / "root")
+    made.boot()
+    return made
+
+
+@pytest.fixture
+def verifier(factory: Factory, host: Host, tmp_path: Path) -> Verifier:
+    """One that accepts the factory's CA, which is there once the host's TPM is."""
+    assert host.running
+    roots = tmp_path / "roots"
+    roots.mkdir()
+    for certificate in (factory.root_certificate, factory.issuer_certificate):
+        shutil.copy(certificate, roots)
+    return Verifier(anchors=load_roots(roots))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ changed on its way.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bartizan.formats.cbor import decode_cbor, encode_cbor
 from bartizan.formats.tcg_log_writer import encode_agile_log
 from bartizan.formats.tpm2 import encode_public
-from bartizan.model.digest import PCR_COUNT
+from bartizan.model.digest import PCR_COUNT, PcrBanks
 from bartizan.model.tpm import PublicArea
 from bartizan.verify.binding import bound_extra_data
 from tests.simulator.live_boot import CLOCK, LiveBoot, live
@@ -35,9 +37,27 @@ def document(raw: bytes) -> Document:
     return found
 
 
+@cache
+def key_of(owner: str) -> ec.EllipticCurvePrivateKey:
+    """The key of this owner, the same in every process."""
+    return ec.derive_private_key(int.from_bytes(sha256(owner.encode()).digest()[:31], "big"), ec.SECP256R1())
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnedSigner(Signer):
+    """An attestation key that follows from its owner's name."""
+
+    @property
+    def private(self) -> ec.EllipticCurvePrivateKey:
+        return key_of(self.owner)
+
+
 @dataclass(kw_only=True)
 class Attester:
-    """One node. sent: how much of its IMA list it has; clock: of its TPM, which goes on with each quote."""
+    """One node. entries: how much of its IMA list it has; clock: of its TPM, which goes on with each quote.
+
+    keys: whose keys it has, its own by default; known_pcrs: what its TPM holds, where that is known already.
+    """
 
     name: str
     role: str = "compute"
@@ -47,11 +67,12 @@ class Attester:
     uid: str = ""
     posture: bytes | None = None
     keys: str = ""
+    known_pcrs: PcrBanks | None = None
 
     def __post_init__(self) -> None:
         owner = self.keys or self.name
-        self.ak_signer = Signer(kind="p256", alg=ECDSA, hash_alg=SHA256, owner=f"ak of {owner}")
-        self.ek_private = Signer(kind="p256", alg=ECDSA, hash_alg=SHA256, owner=f"ek of {owner}").private
+        self.ak_signer = OwnedSigner(kind="p256", alg=ECDSA, hash_alg=SHA256, owner=f"ak of {owner}")
+        self.ek_private = key_of(f"ek of {owner}")
         self.ak: PublicArea = ak_of(self.ak_signer.private)
         self.ek: PublicArea = ek_of(self.ek_private)
 
@@ -77,7 +98,6 @@ class Attester:
 
     def activate(self, opened: Document) -> Document:
         """The answer to a credential."""
-        assert isinstance(self.ek_private, ec.EllipticCurvePrivateKey)
         side = EkSide(private=self.ek_private, hash_name="sha256", aes_bits=128)
         credential, encrypted = (split_sized(opened[name])[0] for name in ("id_object", "encrypted_secret"))
         secret = side.activate(credential, encrypted, self.ak.name)
@@ -90,7 +110,7 @@ class Attester:
     def evidence(self, challenge: Document, *, full: bool | None = None, **changes: object) -> Document:
         """An attestation: everything where nothing of this boot is held (or `full` says so), else what is new."""
         self.clock += 1000
-        pcrs = self.boot.pcrs(self.count)
+        pcrs = self.known_pcrs or self.boot.pcrs(self.count)
         nonce, posture = challenge["nonce"], self.posture or b""
         made = quote_of(pcrs, signer=under(self.ek, self.ak), extra=bound_extra_data(self.uid, nonce, posture))
         made = replace(made, clock=self.clock, reset_count=self.boot.resets, restart_count=self.boot.restarts)

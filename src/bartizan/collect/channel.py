@@ -27,6 +27,8 @@ class Command(IntEnum):
     CREATE = 0x153
     LOAD = 0x157
     QUOTE = 0x158
+    CONTEXT_LOAD = 0x161
+    CONTEXT_SAVE = 0x162
     FLUSH_CONTEXT = 0x165
     NV_READ_PUBLIC = 0x169
     READ_PUBLIC = 0x173
@@ -47,12 +49,19 @@ PASSWORD = 0x40000009
 """TPM_RS_PW; Part 2, 7.4."""
 CONTINUE_SESSION = 1
 """TPMA_SESSION; Part 2, 8.4: the session outlives the command and is flushed by us."""
-EMPTY_PASSWORD = u32(PASSWORD) + sized(b"") + u8(0) + sized(b"")
 
 ATTEMPTS = 20
 """Times a busy TPM is asked the same: with the pauses below, about 14 s."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1.0
 """Seconds between two attempts: doubled each time up to the longest."""
+
+
+def by_password(password: bytes) -> bytes:
+    """An authorization by a password, which the TPM gets in the clear; TPMS_AUTH_COMMAND, Part 2, 10.13.2."""
+    return u32(PASSWORD) + sized(b"") + u8(0) + sized(password)
+
+
+EMPTY_PASSWORD = by_password(b"")
 
 
 def by_policy(session: int) -> bytes:

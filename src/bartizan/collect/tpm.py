@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NamedTuple
 
-from bartizan.collect.channel import EMPTY_PASSWORD, Channel, Command, by_policy, response_parameters
+from bartizan.collect.channel import EMPTY_PASSWORD, Channel, Command, by_password, by_policy, response_parameters
 from bartizan.collect.codes import TpmError
 from bartizan.collect.marshal import NULL, SHA256, Parser, digest_values, selection, sized, u8, u16, u32
 from bartizan.collect.transport import Transport
@@ -86,11 +86,15 @@ class PrimaryKey(NamedTuple):
 class Tpm:
     """One TPM behind one transport; commands go one at a time.
 
+    endorsement: the password of the endorsement hierarchy, where its owner has set one.
     Every method raises `TpmError` when the TPM refuses, is silent or answers out of format.
     """
 
-    def __init__(self, transport: Transport, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, transport: Transport, *, sleep: Callable[[float], None] = time.sleep, endorsement: bytes = b""
+    ) -> None:
         self._channel = Channel(transport, sleep=sleep)
+        self._endorsement = by_password(endorsement)
 
     def __enter__(self) -> Tpm:  # noqa: PYI034  typing.Self came after Python 3.9
         return self
@@ -225,7 +229,8 @@ class Tpm:
     @contextmanager
     def primary(self, hierarchy: int, template: bytes) -> Iterator[PrimaryKey]:
         """A TPM2_CreatePrimary from a TPMT_PUBLIC, loaded while the block runs; Part 3, 24.1."""
-        reply = self._channel.send_authorized(Command.CREATE_PRIMARY, (hierarchy,), _new_key(template))
+        auths = (self._endorsement if hierarchy == ENDORSEMENT else EMPTY_PASSWORD,)
+        reply = self._channel.send_authorized(Command.CREATE_PRIMARY, (hierarchy,), _new_key(template), auths=auths)
         handle = reply.u32()
         with self._held(handle):
             yield PrimaryKey(handle, response_parameters(reply, Command.CREATE_PRIMARY).whole_sized())
@@ -241,7 +246,8 @@ class Tpm:
         session = reply.u32()
         with self._held(session):
             unlimited = sized(b"") + sized(b"") + sized(b"") + u32(0)  # nonceTPM, cpHashA, policyRef, expiration
-            self._channel.run_authorized(Command.POLICY_SECRET, (ENDORSEMENT, session), unlimited)
+            auths = (self._endorsement,)
+            self._channel.run_authorized(Command.POLICY_SECRET, (ENDORSEMENT, session), unlimited, auths=auths)
             yield by_policy(session)
 
     def read_public(self, handle: int) -> bytes:
@@ -260,6 +266,17 @@ class Tpm:
         with self._endorsement_policy() as policy:
             parameters = key.private + key.public
             handle = self._channel.send_authorized(Command.LOAD, (ek,), parameters, auths=(policy,)).u32()
+        with self._held(handle):
+            yield handle
+
+    def save_context(self, handle: int) -> bytes:
+        """A loaded key as the TPM encrypts it for itself, to be loaded again until the next TPM reset; Part 3, 28.2."""
+        return self._channel.run(Command.CONTEXT_SAVE, u32(handle)).rest()
+
+    @contextmanager
+    def restored(self, context: bytes) -> Iterator[int]:
+        """The handle of a key from `save_context`, while the block runs; Part 3, 28.3."""
+        handle = self._channel.run(Command.CONTEXT_LOAD, context).u32()
         with self._held(handle):
             yield handle
 
