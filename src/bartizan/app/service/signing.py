@@ -54,6 +54,14 @@ class Signer:
         newest = max(map(_made, self._names()), default=0)
         write_secret(self.folder / f"{max(now.milliseconds, newest + 1):015d}{SUFFIX}", pem)
 
+    def announcing(self, now: Now) -> bool:
+        """A key is published that does not sign yet.
+
+        Raises:
+            ConfigError: the keys cannot be read.
+        """
+        return any(key.from_ > now.milliseconds for key in self._keys(now))
+
     def sign(self, result: AttestationResult, *, subject: str, nonce: str | None, expires: int, now: Now) -> str:
         """An EAR of this result. expires: seconds since 1970 UTC when it holds no longer than the state.
 
