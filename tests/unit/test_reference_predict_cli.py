@@ -132,6 +132,14 @@ def test_an_image_of_a_verified_package_names_it(update: Update, packages: Path)
     assert "predicted from linux-image 6.1-2, verified from debian" in found[0]["provenance"]
 
 
+def test_files_are_the_packages_business_where_packages_are_given(update: Update, packages: Path) -> None:
+    with_packages = update.predict(*update.kernel, "--packages", packages, "--json").document
+    without = update.predict(*update.kernel, "--force", "--json").document
+
+    assert (with_packages["events"], with_packages["files"]) == (40, 0)
+    assert without["files"] > 100
+
+
 def test_an_image_of_no_verified_package_is_judged_bad(update: Update, packages: Path) -> None:
     ran = update.predict("--kernel", update.folder / "noise", "--packages", packages)
 

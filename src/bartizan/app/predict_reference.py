@@ -91,6 +91,9 @@ def predict_from(
 ) -> Prediction:
     """The Reference Values of the next boot of the machine whose present boot is recorded in a folder.
 
+    Where the update comes from verified packages they are of the boot alone: files are known from those, and a digest
+    kept from the present boot would outlive its package, or gainsay what the machine makes anew for itself.
+
     Raises:
         ConfigError, DecodeError: a folder or file cannot be used. PolicyError: the policy cannot.
         VerifyError: the boot does not add up, a component has no place in it, or an image may not run.
@@ -101,7 +104,8 @@ def predict_from(
     vetting = Vetting.of(boot, read_policy(policy), named)
     chosen = name or f"{folder.resolve().name}-next"
     found = predict(boot, ima, components, vetting=vetting, name=chosen)
-    return replace(found, reference=(window or Window()).on(found.reference))
+    kept = found.reference if files.packages is None else replace(found.reference, files=())
+    return replace(found, reference=(window or Window()).on(kept))
 
 
 def limit_set(folder: Path, window: Window) -> tuple[ReferenceSet, Path]:
