@@ -192,6 +192,7 @@ SEEDS: Mapping[str, Seeds] = {
     "tpm12_quote": files("**/*tpm12*", "**/*.quote"),
     "credential": seeds.credentials,
     "posture": files("posture/*.json"),
+    "grub_script": seeds.scripts,
     "boot_log": seeds.LOGS,
     "boot_log_judged": seeds.LOGS,
     "embedded_log": seeds.LOGS,

@@ -13,6 +13,7 @@ from bartizan.cli.commands import (
     evidence,
     reference,
     reference_exchange,
+    reference_files,
     reference_import,
     reference_predict,
     reference_sets,
@@ -59,6 +60,7 @@ reference.app.command(short_help="Show a set, with where each value comes from."
 reference.app.command(short_help="Foretell what the next boot will measure.")(reference_predict.predict)
 reference.app.command(short_help="Say from when until when a set counts.")(reference_predict.limit)
 reference.app.command(short_help="Sign a set.")(reference_sets.sign)
+reference_import.app.command(short_help="From an image's own files, its boot included.")(reference_files.files)
 reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.corim)
 reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
 reference.app.add_typer(reference_import.app, name="import")

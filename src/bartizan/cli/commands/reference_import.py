@@ -12,10 +12,9 @@ from rich.text import Text
 
 from bartizan.app.evidence_folder import read_file
 from bartizan.app.import_debian import Imported, Wanted, import_debian, reference_of
-from bartizan.app.import_files import files_below
 from bartizan.app.reference_folder import write_new
 from bartizan.app.sign_reference import sign_folder
-from bartizan.cli.commands.reference_out import Force, Name, Out, identity, print_identity
+from bartizan.cli.commands.reference_out import Force, Key, Out, identity
 from bartizan.cli.console import BAD, GOOD, console, counted, errors, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.connectors.debian.mirror import open_mirror
@@ -71,10 +70,7 @@ def deb(
         int | None, typer.Option("--limit", min=1, help="At most so many packages, in the index's order.", metavar="N")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The set's name; default: suite and architecture.")] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option("--key", help="Sign the set with this private key (as `reference sign`).", metavar="PEM"),
-    ] = None,
+    key: Key = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -106,37 +102,6 @@ def deb(
     else:
         _show(done, reference, path=path, size=size)
     return GOOD if done.complete else BAD
-
-
-@app.command()
-@reporting
-def files(
-    root: Annotated[Path, typer.Argument(help="The root folder of an image, unpacked or mounted.", metavar="ROOT")],
-    paths: Annotated[list[str], typer.Argument(help="Files and folders as the machine names them.", metavar="PATH…")],
-    out: Out,
-    name: Name = None,
-    key: Annotated[
-        Path | None,
-        typer.Option("--key", help="Sign the set with this private key (as `reference sign`).", metavar="PEM"),
-    ] = None,
-    force: Force = False,
-    as_json: AsJson = False,
-) -> int:
-    """Take the digests of an image's own files, which no package has.
-
-    Exit: 0 written, 2 a path or the key cannot be used, no file is there, or another set is in the output folder.
-    """
-    reference = files_below(root, tuple(paths), name=name or out.resolve().name)
-    path = write_new(reference, out, force=force)
-    if key is not None:
-        sign_folder(out, key)
-    if as_json:
-        digest = f"sha256:{reference.digest}"
-        print_json({"name": inert(reference.name), "digest": digest, "path": str(path), "files": len(reference.files)})
-        return GOOD
-    console.print(Text(f"{path}: {counted(len(reference.files), 'file')}"))
-    print_identity(reference)
-    return GOOD
 
 
 def _installed(path: Path | None) -> tuple[InstalledPackage, ...] | None:

@@ -12,6 +12,9 @@ from bartizan.model.reference import ReferenceSet
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to write reference.json into.", metavar="REF")]
 Name = Annotated[str | None, typer.Option("--name", help="The set's name; default: the output folder's.")]
+Key = Annotated[
+    Path | None, typer.Option("--key", help="Sign the set with this private key (as `reference sign`).", metavar="PEM")
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Replace another set that is there; its signatures are deleted with it.")
 ]

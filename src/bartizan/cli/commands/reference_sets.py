@@ -89,9 +89,10 @@ def _file(file: ReferenceFile) -> dict[str, Any]:
     }
 
 
-def _words(origin: Origin | None) -> str:
+def _words(origin: Origin | None, *, source: str) -> str:
+    """Where a file's value comes from; the set's own source where it has no other."""
     if origin is None:
-        return "–"
+        return inert(source)
     package = f"{origin.package} {origin.version} {origin.architecture}"
     return inert(f"{package} ({origin.repository}, key {origin.signer[-16:]})")
 
@@ -106,10 +107,10 @@ def _print(found: ReferenceSet, files: list[ReferenceFile], *, signers: list[str
     for column in ("where", "what", "from"):
         table.add_column(column, overflow="fold")
     for event in found.events if events else ():
-        table.add_row(f"PCR {event.pcr}", Text(inert(event.label)), Text(inert(event.provenance) or "–"))
+        table.add_row(f"PCR {event.pcr}", Text(inert(event.label)), Text(inert(event.provenance or found.source)))
     for file in files:
         digest = f"{file.alg}:{file.digest.hex()}" + (" (configuration file)" if file.changeable else "")
-        table.add_row(Text(_shown(file.path)), Text(digest), Text(_words(file.origin)))
+        table.add_row(Text(_shown(file.path)), Text(digest), Text(_words(file.origin, source=found.source)))
     if table.row_count:
         console.print(table)
 
