@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bartizan.connectors.debian.mirror import open_mirror
+from bartizan.connectors.repository.mirror import open_mirror
 
 SUITES = ("bookworm", "bookworm-security")
 KEYRING = "debian-archive-{}-automatic.gpg"
