@@ -82,9 +82,7 @@ def decode_grub_script(raw: bytes) -> Script:
     if len(raw) > MAX_SCRIPT:
         raise DecodeError(WHAT, 0, f"{len(raw)} bytes are over the limit of {MAX_SCRIPT}")
     parser = _Parser(raw.decode("utf-8", "surrogateescape"))
-    found, ended = parser.statements((), depth=0)
-    if ended:
-        raise parser.refuse(f"{ended!a} without a beginning")
+    found, _ = parser.statements((), depth=0)
     return found
 
 
@@ -185,8 +183,6 @@ class _Parser:
         pieces: list[Piece] = []
         begun = self._at
         while (found := PIECE.match(self._text, self._at)) is not None:
-            if self._at == begun and found["plain"] in ("{", "}", "#"):
-                break
             self._at = found.end()
             pieces += _pieces(found)
             self._skip(re.compile(r"(?:\\\n)*"))
