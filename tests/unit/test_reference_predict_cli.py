@@ -248,7 +248,7 @@ def test_a_set_is_given_an_end_and_then_retired(update: Update) -> None:
     assert "approved until 2026-01-31 23:59 UTC" in " ".join(ended.out.split())
     begun = run("reference", "limit", update.out, "--from", "2026-01-01T00:00:00Z")
     assert "approved from 2026-01-01 00:00 UTC until 2026-01-31 23:59 UTC" in " ".join(begun.out.split())
-    retired = run("reference", "limit", update.out, "--state", "retired", "--json").document
+    retired = run("reference", "retire", update.out, "--json").document
 
     found = read_reference(update.out)
     assert (retired["state"], found.state) == ("retired", ReferenceState.RETIRED)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from bartizan.app.evidence_folder import read_file
 from bartizan.app.import_packages import Imported, Progress, reference_of
 from bartizan.app.reference_folder import write_new
 from bartizan.app.sign_reference import sign_folder
-from bartizan.cli.commands.reference_out import identity
+from bartizan.cli.commands.reference_out import drafted, identity
 from bartizan.cli.console import BAD, GOOD, console, counted, errors, print_json
 from bartizan.errors import DecodeError
 from bartizan.formats.debian_packages import MAX_INSTALLED
@@ -35,26 +36,29 @@ SHOWN = 10
 """Packages named on the terminal when some are missing; --json names all."""
 
 
-def run_import(
-    start: Callable[[PackageStore, Progress], Imported],
-    *,
-    store: Path,
-    name: str,
-    out: Path,
-    key: Path | None,
-    force: bool,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What becomes of the imported packages: a set of this name, where it goes, who signs it, how it is told."""
+
+    name: str
+    out: Path
+    key: Path | None
+    proposed: bool
+    force: bool
+    as_json: bool
+
+
+def run_import(start: Callable[[PackageStore, Progress], Imported], written: Written, *, store: Path) -> int:
     """Import with a bar on the terminal, write the set, sign it if a key is given, and say what came of it."""
     with open_store(store) as opened:
         with _bar() as progress:
             done = start(opened, progress)
-        reference = reference_of(done, opened, name=name)
+        reference = drafted(reference_of(done, opened, name=written.name), proposed=written.proposed)
         size = opened.size()
-    path = write_new(reference, out, force=force)
-    if key is not None:
-        sign_folder(out, key)
-    if as_json:
+    path = write_new(reference, written.out, force=written.force)
+    if written.key is not None:
+        sign_folder(written.out, written.key)
+    if written.as_json:
         print_json(_document(done, reference, path=path, size=size))
     else:
         _show(done, reference, path=path, size=size)

@@ -11,7 +11,7 @@ from bartizan.app.import_boot import FOLDER, PREFIX, BootFiles, boot_from
 from bartizan.app.import_files import files_below
 from bartizan.app.reference_folder import write_new
 from bartizan.app.sign_reference import sign_folder
-from bartizan.cli.commands.reference_out import Force, Key, Name, Out, contents, print_identity
+from bartizan.cli.commands.reference_out import Force, Key, Name, Out, Proposed, contents, drafted, print_identity
 from bartizan.cli.console import GOOD, console, counted, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.errors import ConfigError
@@ -61,6 +61,7 @@ def files(
     ] = None,
     name: Name = None,
     key: Key = None,
+    proposed: Proposed = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -83,7 +84,7 @@ def files(
         raise ConfigError("a boot is foretold from the disks that GRUB reads: name them with --disk")
     boot = boot_from(named) if disk else ImageBoot(events=(), left=())
     own = files_below(root, tuple(paths), name=name or out.resolve().name)
-    reference = canonical(replace(own, events=boot.events))
+    reference = drafted(canonical(replace(own, events=boot.events)), proposed=proposed)
     path = write_new(reference, out, force=force)
     if key is not None:
         sign_folder(out, key)

@@ -9,8 +9,8 @@ import typer
 from bartizan.app.import_debian import Wanted, import_debian
 from bartizan.app.import_packages import Imported, Progress
 from bartizan.app.import_rpm import WantedRpms, import_rpms
-from bartizan.cli.commands.import_out import Limit, Store, read_installed, run_import
-from bartizan.cli.commands.reference_out import Force, Key, Out
+from bartizan.cli.commands.import_out import Limit, Store, Written, read_installed, run_import
+from bartizan.cli.commands.reference_out import Force, Key, Out, Proposed
 from bartizan.cli.console import reporting
 from bartizan.cli.options import AsJson
 from bartizan.connectors.repository.mirror import open_mirror
@@ -55,6 +55,7 @@ def deb(
     limit: Limit = None,
     name: Annotated[str | None, typer.Option("--name", help="The set's name; default: suite and architecture.")] = None,
     key: Key = None,
+    proposed: Proposed = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -79,7 +80,8 @@ def deb(
         return import_debian(wanted, opened, now=datetime.now(UTC), progress=progress)
 
     named = name or f"{suite}-{arch}"
-    return run_import(start, store=store, name=named, out=out, key=key, force=force, as_json=as_json)
+    written = Written(name=named, out=out, key=key, proposed=proposed, force=force, as_json=as_json)
+    return run_import(start, written, store=store)
 
 
 @app.command()
@@ -119,6 +121,7 @@ def rpm(
     limit: Limit = None,
     name: Annotated[str | None, typer.Option("--name", help="The set's name; default: the repository's.")] = None,
     key: Key = None,
+    proposed: Proposed = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -142,4 +145,5 @@ def rpm(
     def start(opened: PackageStore, progress: Progress) -> Imported:
         return import_rpms(wanted, opened, now=datetime.now(UTC), progress=progress)
 
-    return run_import(start, store=store, name=name or called, out=out, key=key, force=force, as_json=as_json)
+    written = Written(name=name or called, out=out, key=key, proposed=proposed, force=force, as_json=as_json)
+    return run_import(start, written, store=store)
