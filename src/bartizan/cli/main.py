@@ -13,7 +13,9 @@ from bartizan.cli.commands import (
     evidence,
     reference,
     reference_exchange,
+    reference_files,
     reference_import,
+    reference_life,
     reference_predict,
     reference_sets,
     result,
@@ -61,8 +63,12 @@ app.command(short_help="Put such a copy in place.")(service.restore)
 app.command(short_help="How well this machine fences its guests, with fixes.")(posture)
 reference.app.command(short_help="Show a set, with where each value comes from.")(reference_sets.show)
 reference.app.command(short_help="Foretell what the next boot will measure.")(reference_predict.predict)
-reference.app.command(short_help="Say from when until when a set counts.")(reference_predict.limit)
+reference.app.command(short_help="Let a proposed set count.")(reference_life.approve)
+reference.app.command(short_help="Say from when until when a set counts.")(reference_life.limit)
+reference.app.command(short_help="End a set at once.")(reference_life.retire)
+reference.app.command(short_help="Take a set back: what it alone knew is contraindicated.")(reference_life.revoke)
 reference.app.command(short_help="Sign a set.")(reference_sets.sign)
+reference_import.app.command(short_help="From an image's own files, its boot included.")(reference_files.files)
 reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.corim)
 reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
 reference.app.add_typer(reference_import.app, name="import")
