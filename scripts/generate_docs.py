@@ -85,6 +85,8 @@ def posture_section(rule: Rule) -> Iterator[str]:
     yield f"\n### `{rule.id}`\n"
     yield f"{rule.title}\n"
     yield f"Severity {rule.severity.value}, claim `{rule.claim.value}`, anchor `{rule.anchor.value}`.\n"
+    if rule.part is not None:
+        yield f"- **Part of the fence:** {rule.part.value}, of each {' and '.join(sorted(rule.kinds))}"
     yield f"- **Reads:** {', '.join(f'`{path}`' for path in rule.reads)}"
     yield f"- **Secure:** {rule.secure}"
     yield f"- **When broken:** {'; '.join(f'{p.value}: {in_profile(rule.terms[p])}' for p in Profile)}"

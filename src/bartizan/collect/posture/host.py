@@ -99,14 +99,19 @@ class Host:
 
     def node(self, path: str) -> Optional[Node]:
         """What stands at a path, kept; None, and nothing kept, when nothing that can be seen does."""
+        node = self.glance_node(path)
+        if node is not None:
+            self.nodes[path] = node
+        return node
+
+    def glance_node(self, path: str) -> Optional[Node]:
+        """What stands at a path without keeping it."""
         try:
             found = self._real(path).stat()
         except OSError:
             return None
         kind = next((name for is_kind, name in KINDS if is_kind(found.st_mode)), "other")
-        node = Node(path, kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
-        self.nodes[path] = node
-        return node
+        return Node(path, kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
 
     def link(self, path: str) -> Optional[str]:
         """Where a link points, not kept; None when it cannot be read."""
