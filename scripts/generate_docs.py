@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels
 from bartizan.cli.main import app
 from bartizan.model.policy import Check, Level

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.posture.engine import appraise_posture
 from bartizan.collect.posture.document import canonical
 from bartizan.errors import DecodeError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.collect.posture.document import collect_posture
 from bartizan.collect.posture.host import Host, Reading
 from tests.unit.cli_runner import ids, run

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.posture.catalogue import load_rules
 from bartizan.appraise.posture.engine import EVALUATORS
 from bartizan.errors import PolicyError

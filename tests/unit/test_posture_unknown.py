@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.posture.engine import appraise_posture
 from bartizan.collect.posture.document import collect_posture
 from bartizan.collect.posture.host import Host

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from bartizan.appraise.posture.catalogue import Rules, load_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.posture.engine import appraise_posture
 from bartizan.collect.posture.document import collect_posture
 from bartizan.errors import ConfigError
@@ -22,13 +20,6 @@ from bartizan.model.posture import (
     Severity,
 )
 from bartizan.model.result import Tier, worst
-
-
-@cache
-def posture_rules() -> Rules:
-    """All rules that ship, by id."""
-    folder = files("bartizan.data").joinpath("posture")
-    return load_rules({f.name: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".toml")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,6 +171,7 @@ def findings_table(findings: Iterable[Finding], *, affirming: bool) -> Table:
 def pointer_document(at: Pointer) -> dict[str, int | str]:
     """The parts of a pointer that point somewhere."""
     parts = {"pcr": at.pcr, "event": at.event, "entry": at.entry, "path": at.path, "bank": at.bank}
+    parts["workload"] = at.workload
     return {key: value for key, value in parts.items() if value is not None}
 
 

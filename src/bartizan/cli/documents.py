@@ -9,7 +9,7 @@ from bartizan.app.inspect_log import LogReport
 from bartizan.app.inspect_quote import QuoteReport
 from bartizan.cli.console import finding_document, pointer_document
 from bartizan.model.digest import SIZES, HashAlg
-from bartizan.model.result import AttestationResult
+from bartizan.model.result import AttestationResult, Confinement
 from bartizan.model.tdx import TdxQuote
 
 SIGNATURE_NOT_VERIFIED = "not verified"
@@ -101,9 +101,19 @@ def result_document(result: AttestationResult) -> dict[str, Any]:
             for rung in result.ladder
         ],
         "strength": {str(pcr): bank for pcr, bank in result.strength.items()},
+        "confinement": _confinement_document(result.confinement) if result.confinement is not None else None,
         "policy": result.policy,
         "reference": result.reference,
         "findings": [finding_document(finding) for finding in result.findings],
+    }
+
+
+def _confinement_document(confinement: Confinement) -> dict[str, Any]:
+    return {
+        "profile": confinement.profile,
+        "held": {anchor.value: count for anchor, count in confinement.held.items()},
+        "open": list(confinement.open),
+        "workloads": confinement.workloads,
     }
 
 

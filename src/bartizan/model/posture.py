@@ -4,7 +4,7 @@ Everything reported is the node's word: a hostile root can lie in it. What faile
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from bartizan.model.result import Anchor, Claim, Finding, Tier
@@ -136,6 +136,27 @@ class Part(Enum):
     DMA = "dma"
 
 
+class Measured(Enum):
+    """What a PCR can vouch for besides the node's word."""
+
+    COMMAND_LINE = "command line"
+    SECURE_BOOT = "Secure Boot"
+    SELINUX_STATE = "SELinux's state"
+    SELINUX_POLICY = "SELinux's policy"
+    QUOTE = "the quote"
+
+
+class Framework(Enum):
+    """Whose requirements a rule looks at."""
+
+    CIS = "cis"
+    STIG = "stig"
+    ANSSI = "anssi"
+    ANUKET = "anuket"
+    HSI = "hsi"
+    VECTOR = "vector"
+
+
 class Profile(Enum):
     """What a pool of machines is for; it sets parameters of rules."""
 
@@ -193,7 +214,8 @@ class Rule:
     """One rule of the catalogue: what people are told, and its terms in each profile.
 
     reads: the paths it looks at; add: the line to write where `mend` says, for a plan of fixes; missing: see `Missing`;
-    part, kinds: the part of the fence that it is about, and of which kinds of workloads; None for the host's own rules.
+    part, kinds: the part of the fence that it is about, and of which kinds of workloads; None for the host's own rules;
+    vouched_by: what a PCR can say of the same; frameworks: requirements of others that it looks at, by framework.
     """
 
     id: str
@@ -214,6 +236,8 @@ class Rule:
     terms: Mapping[Profile, Terms]
     part: Part | None = None
     kinds: frozenset[str] = frozenset()
+    vouched_by: Measured | None = None
+    frameworks: Mapping[Framework, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

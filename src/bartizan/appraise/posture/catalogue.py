@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from bartizan.errors import PolicyError
-from bartizan.model.posture import Mend, Missing, Part, Profile, Rule, Severity, Terms
+from bartizan.model.posture import Framework, Measured, Mend, Missing, Part, Profile, Rule, Severity, Terms
 from bartizan.model.result import Anchor, Claim, Tier
 
 Rules = Mapping[str, Rule]
@@ -39,6 +39,8 @@ class _RuleRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: dict[Profile, _TermsRow] = {}
     part: Part | None = None
     kinds: frozenset[Literal["vm", "container", "switch"]] = frozenset()
+    vouched_by: Measured | None = None
+    frameworks: dict[Framework, tuple[str, ...]] = {}
 
 
 class _RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +89,8 @@ def _rule(row: _RuleRow, *, area: str) -> Rule:
         terms={profile: _terms(row, profile) for profile in Profile},
         part=row.part,
         kinds=frozenset(row.kinds),
+        vouched_by=row.vouched_by,
+        frameworks=row.frameworks,
     )
 
 

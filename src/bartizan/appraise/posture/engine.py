@@ -27,7 +27,7 @@ from bartizan.appraise.posture.facts import (
     inapplicable,
     unknown,
 )
-from bartizan.appraise.posture.identity import identify
+from bartizan.appraise.posture.identity import bearers, identify
 from bartizan.formats.inert import inert
 from bartizan.model.posture import (
     Missing,
@@ -71,8 +71,9 @@ def appraise_posture(posture: ReportedPosture, rules: Rules, profile: Profile) -
     """Every rule that has a subject on this machine, the worst first; within a tier by severity."""
     findings: list[PostureFinding] = []
     without: dict[str, str] = {}
+    same = bearers(posture)
     for rule in rules.values():
-        found, reason = _applied(rule, posture, profile)
+        found, reason = _applied(rule, posture, profile, same)
         findings += found
         if not found:
             without[rule.id] = inert(reason, limit=WHY_LIMIT)
@@ -85,7 +86,9 @@ def appraise_posture(posture: ReportedPosture, rules: Rules, profile: Profile) -
     )
 
 
-def _applied(rule: Rule, posture: ReportedPosture, profile: Profile) -> tuple[list[PostureFinding], str]:
+def _applied(
+    rule: Rule, posture: ReportedPosture, profile: Profile, same: Mapping[frozenset[str], int]
+) -> tuple[list[PostureFinding], str]:
     """One rule's findings, one for each workload that it is about; or none, and why."""
     terms = rule.terms[profile]
     if not terms.applies:
@@ -93,7 +96,7 @@ def _applied(rule: Rule, posture: ReportedPosture, profile: Profile) -> tuple[li
     about: list[Workload | None] = [None]
     if rule.part is not None:
         about = [workload for workload in posture.workloads if workload.kind in rule.kinds]
-    every = [Facts(posture=posture, rule=rule, terms=terms, workload=one) for one in about]
+    every = [Facts(posture=posture, rule=rule, terms=terms, workload=one, bearers=same) for one in about]
     outcomes = [(facts, _outcome(facts)) for facts in every]
     if rule.part is not None and FIRST_PROCESS not in posture.nodes:
         hidden = unknown("processes of other users are hidden (hidepid): run as root to know")
@@ -120,7 +123,10 @@ def _finding(facts: Facts, outcome: Outcome) -> PostureFinding:
         tier=tiers.get(outcome.verdict, Tier.NONE),
         why=inert(about + outcome.why, limit=WHY_LIMIT),
         anchor=rule.anchor,
-        at=Pointer(path=inert(next(iter(facts.read), rule.reads[0]))),
+        at=Pointer(
+            path=inert(next(iter(facts.read), rule.reads[0])),
+            workload=called(facts.workload) if facts.workload else None,
+        ),
     )
     return PostureFinding(
         rule=rule,
@@ -132,9 +138,15 @@ def _finding(facts: Facts, outcome: Outcome) -> PostureFinding:
 
 
 def spoken_of(workload: Workload) -> str:
-    """How a workload is called: `vm instance-00000001 (process 42)`."""
+    """How a workload is spoken of: `vm instance-00000001 (process 42)`."""
     found = identify(workload)
     return f"{workload.kind} {found.name or found.uuid or workload.comm} (process {workload.pid})"
+
+
+def called(workload: Workload) -> str:
+    """The name that findings and waivers call a workload by: its UUID, its name, or its program's."""
+    found = identify(workload)
+    return inert(found.uuid or found.name or workload.comm, limit=WHY_LIMIT)
 
 
 def _verdict(workload: Workload, findings: Sequence[PostureFinding]) -> WorkloadVerdict:

@@ -72,12 +72,16 @@ class UnreadError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """A posture document as one rule sees it; `read` collects what it looked at, in its order."""
+    """A posture document as one rule sees it; `read` collects what it looked at, in its order.
+
+    workload: the one that it is about; bearers: how many workloads have each set of SELinux categories.
+    """
 
     posture: ReportedPosture
     rule: Rule
     terms: Terms
     workload: Workload | None = None
+    bearers: Mapping[frozenset[str], int] = field(default_factory=dict)
     read: dict[str, Reading] = field(default_factory=dict)
 
     def text(self, path: str) -> str:

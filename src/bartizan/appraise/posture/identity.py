@@ -170,13 +170,14 @@ def categories(facts: Facts) -> Outcome:
     own = _categories(label)
     if len(own) != CATEGORIES:
         return broken(f"its level {_level(label) or 'has none'} does not name two categories of its own", label)
-    same = _bearers(facts.posture)[own]
+    same = facts.bearers.get(own, 0)
     if same > 1:
         return broken(f"{same} workloads have the categories {_level(label)}: they may touch each other's files", label)
     return holds(f"nobody else has its categories ({_level(label)})", label)
 
 
-def _bearers(posture: ReportedPosture) -> Counter[frozenset[str]]:
+def bearers(posture: ReportedPosture) -> Mapping[frozenset[str], int]:
+    """How many workloads have each set of SELinux categories."""
     return Counter(_categories(other.label or "") for other in posture.workloads)
 
 

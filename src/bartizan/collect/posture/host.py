@@ -6,6 +6,7 @@ Only opens for reading, never follows a link out of the root, never blocks on a 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from typing import Dict, List, Optional, Tuple
 MACHINE = Path("/")
 MAX_TEXT = 256 * 1024
 """Bytes read of one file; the longest, AppArmor's list of profiles, has some 60 bytes for each."""
+MAX_HASHED = 64 * 1024 * 1024
+"""Bytes of a file that only its digests are kept of; SELinux's policy has 2 to 8 MiB."""
+HASHES = ("sha1", "sha256", "sha384", "sha512")
 MAX_NAMES = 4096
 """Names taken of one folder; a large server has a few hundred PCI devices."""
 KINDS = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISSOCK, "socket"))
@@ -81,6 +85,19 @@ class Host:
             return Reading(path, None, TOO_LONG)
         return Reading(path, raw.decode("utf-8", "backslashreplace"))
 
+    def digests(self, path: str) -> Reading:
+        """The digests of a file, one line each; kept in place of its text."""
+        try:
+            raw = self._read(path, MAX_HASHED)
+            reading = Reading(path, None, TOO_LONG)
+            if len(raw) <= MAX_HASHED:
+                lines = (f"{name} {hashlib.new(name, raw, usedforsecurity=False).hexdigest()}\n" for name in HASHES)
+                reading = Reading(path, "".join(lines))
+        except OSError as error:
+            reading = Reading(path, None, ERRORS.get(error.errno or 0, FAILED))
+        self.files[path] = reading
+        return reading
+
     def names(self, path: str) -> Listing:
         """The names in a folder; kept."""
         listing = self.glance_names(path)
@@ -121,13 +138,13 @@ class Host:
         except OSError:
             return None
 
-    def _read(self, path: str) -> bytes:
+    def _read(self, path: str, limit: int = MAX_TEXT) -> bytes:
         descriptor = os.open(self._real(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "not a file", path)
             parts: List[bytes] = []
-            room = MAX_TEXT + 1
+            room = limit + 1
             while room > 0:
                 part = file.read(room)
                 if not part:
