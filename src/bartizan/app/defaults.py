@@ -1,18 +1,27 @@
 """What ships with the package: check descriptions, levels, the default policy. Read once per process."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
 from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels, load_policy
 from bartizan.appraise.posture.catalogue import Rules, load_rules
+from bartizan.appraise.posture.frameworks import load_frameworks
 from bartizan.model.policy import Check, Level, Policy
-from bartizan.model.posture import Rule
+from bartizan.model.posture import Framework, FrameworkText, Rule
 
 
 @cache
 def posture_rules() -> Rules:
     """All rules for postures that ship, by id."""
     return load_rules(_texts("posture"))
+
+
+@cache
+def frameworks() -> Mapping[Framework, FrameworkText]:
+    """Whose requirements the rules look at."""
+    [(source, text)] = _texts("frameworks").items()
+    return load_frameworks(text, posture_rules(), source=source)
 
 
 @cache

@@ -17,6 +17,7 @@ from bartizan.cli.commands import (
     reference_predict,
     reference_sets,
     result,
+    waivers,
 )
 from bartizan.cli.commands.demo import demo
 from bartizan.cli.commands.posture import posture
@@ -64,6 +65,7 @@ reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(r
 reference.app.add_typer(reference_import.app, name="import")
 reference.app.add_typer(reference_exchange.exports, name="export")
 app.add_typer(result.app, name="result", short_help="Attestation Results as signed tokens.")
+app.add_typer(waivers.app, name="waivers", short_help="Exceptions from posture rules.")
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from bartizan.app.inspect_posture import PostureReport
+from bartizan.app.report_posture import FrameworkReport, RequirementReport
 from bartizan.cli.console import finding_document
 from bartizan.formats.inert import inert
 from bartizan.model.posture import Part, PartVerdict, PostureFinding, Reading, WorkloadVerdict
@@ -34,6 +35,35 @@ def plan_document(report: PostureReport) -> dict[str, Any]:
     return posture_document(report) | {"plan": steps}
 
 
+def framework_document(report: FrameworkReport) -> dict[str, Any]:
+    """`bartizan posture --report --json`."""
+    return {
+        "framework": report.framework.framework.value,
+        "name": report.framework.name,
+        "source": report.framework.source,
+        "nodes": [
+            {"node": inert(node), "requirements": [_requirement(row) for row in rows]}
+            for node, rows in report.nodes.items()
+        ],
+        "fleet": {
+            requirement: {met.value: count for met, count in counted.items()}
+            for requirement, counted in report.fleet().items()
+        },
+    }
+
+
+def _requirement(row: RequirementReport) -> dict[str, Any]:
+    return {
+        "id": row.requirement.id,
+        "text": row.requirement.text,
+        "must": row.requirement.must,
+        "outcome": row.met.value,
+        "rules": list(row.rules),
+        "open": list(row.open),
+        "waived": list(row.waived),
+    }
+
+
 def _finding(one: PostureFinding) -> dict[str, Any]:
     rule = one.rule
     return finding_document(one.finding) | {
@@ -43,6 +73,7 @@ def _finding(one: PostureFinding) -> dict[str, Any]:
         "impact": rule.impact,
         "fix": rule.fix,
         "references": list(rule.references),
+        "frameworks": {framework.value: list(named) for framework, named in rule.frameworks.items()},
         "workload": one.workload.pid if one.workload is not None else None,
         "witness": list(one.witness),
         "read": [_reading(reading) for reading in one.read],

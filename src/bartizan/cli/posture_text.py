@@ -6,7 +6,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from bartizan.app.inspect_posture import PostureReport
-from bartizan.cli.console import MARKS, console, mark, signed
+from bartizan.cli.console import MARKS, console, mark, reason, signed
 from bartizan.formats.inert import inert
 from bartizan.model.posture import Mend, Part, PartVerdict, PostureFinding, Reading, Rule, WorkloadVerdict
 from bartizan.model.result import Tier
@@ -76,7 +76,7 @@ def _show_finding(one: PostureFinding) -> None:
     head = Text("– unknown", style=MARKS[Tier.NONE][1]) if one.finding.tier is Tier.NONE else mark(one.finding.tier)
     head.append(f"  {one.rule.id}", style="bold default")
     head.append(f"  {one.rule.severity.value}  ", style="default")
-    head.append(one.finding.why, style="default")
+    head.append(reason(one.finding), style="default")
     console.print(Padding(head, (0, 0, 0, 2)))
     if one.finding.tier is not Tier.AFFIRMING:
         _labelled("read", _readings(one.read))

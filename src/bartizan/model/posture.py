@@ -157,6 +157,25 @@ class Framework(Enum):
     VECTOR = "vector"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One requirement of a framework, in our words; empty where only its source has them. must: or only should."""
+
+    id: str
+    text: str
+    must: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameworkText:
+    """A framework with its requirements, and where they were read."""
+
+    framework: Framework
+    name: str
+    source: str
+    requirements: tuple[Requirement, ...]
+
+
 class Profile(Enum):
     """What a pool of machines is for; it sets parameters of rules."""
 
