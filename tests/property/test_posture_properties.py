@@ -37,6 +37,7 @@ WORKLOAD: dict[str, Any] = {
     "uids": [0, 1000],
     "uid_map": [[0, 0, 4294967295]],
     "label": "unconfined",
+    "permissive": False,
     "threads": 3,
     "seccomp": 2,
     "filters": 1,

@@ -91,6 +91,7 @@ class _Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=64)] | None
     uid_map: Annotated[tuple[Annotated[tuple[Count, ...], msgspec.Meta(max_length=3)], ...], Some] | None
     label: LongText | None
+    permissive: bool | None
     threads: Count | None
     seccomp: Count | None
     filters: Count | None

@@ -72,10 +72,11 @@ class Workload:
     """One process that stands for a virtual machine, a container or a packet switch; None where nobody told.
 
     untrusted_name, untrusted_uuid: what its own command line says (a container's name is its cgroup's); libvirt: what
-    libvirt's files say; label: empty where no security module answers; threads: how many were looked at; seccomp
-    (0 none, 1 strict, 2 filter) and no_new_privs: the least of all threads; cap_…: hexadecimal, of all threads
-    together; uid_map: rows of inside, outside, count; private: kinds of namespaces of its own; images: files that it
-    holds open, or what its root is; control: sockets of container runtimes or libvirt that it can reach.
+    libvirt's files say; label: empty where no security module answers; permissive: of its SELinux domain; threads: how
+    many were looked at; seccomp (0 none, 1 strict, 2 filter) and no_new_privs: the least of all threads; cap_…:
+    hexadecimal, of all threads together; uid_map: rows of inside, outside, count; private: kinds of namespaces of its
+    own; images: files that it holds open, or what its root is; control: sockets of container runtimes or libvirt that
+    it can reach.
     """
 
     pid: int
@@ -89,6 +90,7 @@ class Workload:
     uids: tuple[int, ...] | None
     uid_map: tuple[tuple[int, ...], ...] | None
     label: str | None
+    permissive: bool | None
     threads: int | None
     seccomp: int | None
     filters: int | None

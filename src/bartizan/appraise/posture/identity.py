@@ -181,6 +181,21 @@ def bearers(posture: ReportedPosture) -> Mapping[frozenset[str], int]:
     return Counter(_categories(other.label or "") for other in posture.workloads)
 
 
+def domain(facts: Facts) -> Outcome:
+    """SELinux denies what its domain may not do, instead of only logging it."""
+    label = facts.told(LABEL, facts.subject.label, f"{facts.subject.label}")
+    found = _type(label)
+    if found is None:
+        return inapplicable("it has no SELinux label")
+    said = {None: None, True: "permissive", False: "not permissive"}[facts.subject.permissive]
+    facts.told(LABEL, said, f"{label}, {said}")
+    if facts.subject.permissive:
+        return broken(
+            f"its domain {found} is permissive: SELinux logs and denies nothing, though it is enforcing", label
+        )
+    return holds(f"its domain {found} is not permissive", label)
+
+
 def _parted(label: str) -> tuple[str, str]:
     found = MODE.fullmatch(label)
     return (found[1], found[2] or "") if found else (label, "")
@@ -209,6 +224,7 @@ EVALUATORS: Mapping[str, Evaluator] = {
     "QMP-014": agreement,
     "QMP-016": confined,
     "QMP-017": vouched,
+    "SEL-002": domain,
     "SEL-006": guest_type,
     "SEL-007": categories,
 }

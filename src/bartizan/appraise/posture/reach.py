@@ -14,6 +14,7 @@ RAW = re.compile(
 )
 AROUND = re.compile(r"/dev/(?:uio\d|vfio/noiommu-)")
 """Devices that are driven with nothing between them and memory."""
+KSM_RUN = "/sys/kernel/mm/ksm/run"
 GROUPS = "/sys/kernel/iommu_groups"
 OTHERS = 0o006
 HUGE_FILE = re.compile(r"map_\d+$")
@@ -77,12 +78,16 @@ def shared_files(facts: Facts) -> Outcome:
 
 def merging(facts: Facts) -> Outcome:
     """The kernel does not merge its memory with that of others."""
+    if facts.subject.ksm is None and facts.terms.accepts and facts.maybe(KSM_RUN) not in {None, "1"}:
+        return holds(
+            "the kernel does not tell whether its memory may be merged; the host's switch is off", f"{KSM_RUN}"
+        )
     state = facts.told("ksm_stat", facts.subject.ksm, f"{facts.subject.ksm}")
     if state == "merging":
         return broken("the kernel has merged pages of its memory with those of others", "ksm_merging_pages")
     if state == "no":
         return holds("none of its memory may be merged", "ksm_mergeable: no")
-    if facts.maybe("/sys/kernel/mm/ksm/run") == "1":
+    if facts.maybe(KSM_RUN) == "1":
         return broken("its memory may be merged, and KSM runs", "ksm_mergeable: yes", "/sys/kernel/mm/ksm/run = 1")
     if state in facts.terms.accepts:
         return holds("its memory may be merged, and only the host's switch, which is off, keeps it from that")

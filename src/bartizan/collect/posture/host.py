@@ -1,6 +1,7 @@
 """Reads files, folders and modes of one host below a root, and keeps every reading with what went wrong.
 
-Only opens for reading, never follows a link out of the root, never blocks on a pipe. It judges nothing.
+Only opens for reading, but for query files that must be asked; never follows a link out of the root, never blocks on a
+pipe. It judges nothing.
 """
 
 from __future__ import annotations
@@ -135,6 +136,21 @@ class Host:
         try:
             folder, _, name = path.rpartition("/")
             return os.fspath((self._real(folder) / name).readlink())
+        except OSError:
+            return None
+
+    def ask(self, path: str, question: str) -> Optional[str]:
+        """What a query file of the kernel answers: it is asked and not told anything. None where there is no answer.
+
+        Below another root than this machine's a folder stands at the path, with answers by the question's first word.
+        """
+        if self.root != MACHINE:
+            return self.glance(f"{path}/{question.split(' ', 1)[0]}").value
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                file.write(question.encode("utf-8", "surrogateescape"))
+                return (file.read(MAX_TEXT) or b"").decode("ascii", "backslashreplace")
         except OSError:
             return None
 

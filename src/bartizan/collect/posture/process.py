@@ -31,6 +31,10 @@ SHARED = re.compile(r"[0-9a-f]+-[0-9a-f]+ .w.s [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+
 """A line of maps: writable, shared, of a file; Linux Documentation/filesystems/proc.rst, 1.1."""
 CONTROL = re.compile(r"/(?:docker|containerd|crio|podman|libvirt-sock|virtqemud-sock)(?:\.sock|)$")
 MOUNT_POINT = 4
+SELINUX = "/sys/fs/selinux"
+CONTEXT = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.:,-]+")
+ANSWERS, PERMISSIVE = 6, 1
+"""Numbers in an answer, the last of them flags; AVD_FLAGS_PERMISSIVE of security/selinux/include/security.h."""
 STATUS = ("Uid", "Seccomp", "Seccomp_filters", "NoNewPrivs", "CapEff", "CapPrm", "CapBnd", "CapAmb")
 
 
@@ -68,9 +72,10 @@ class Workload:
     """One process that stands for a workload; None where the kernel did not tell.
 
     name, uuid: its own command line's or cgroup's; libvirt: what libvirt's files say; label: empty where no security
-    module answers; seccomp, no_new_privs: the least of all threads; cap_…: hexadecimal, of all threads together;
-    private: the kinds of namespaces that it does not share with the host; images: files that it holds open, and what
-    its root is; control: sockets of a container runtime or of libvirt that it can reach; ksm: no, mergeable, merging.
+    module answers; permissive: SELinux only logs what its domain may not do; seccomp, no_new_privs: the least of all
+    threads; cap_…: hexadecimal, of all threads together; private: the kinds of namespaces that it does not share with
+    the host; images: files that it holds open, and what its root is; control: sockets of a container runtime or of
+    libvirt that it can reach; ksm: no, mergeable, merging.
     """
 
     pid: int
@@ -84,6 +89,7 @@ class Workload:
     uids: Optional[Tuple[int, ...]]
     uid_map: Optional[Tuple[Tuple[int, ...], ...]]
     label: Optional[str]
+    permissive: Optional[bool]
     threads: Optional[int]
     seccomp: Optional[int]
     filters: Optional[int]
@@ -132,7 +138,7 @@ def described(host: Host, pid: int, own: Namespaces, found: Found) -> Workload:
     words = (host.glance(f"/proc/{pid}/cmdline").value or "").split("\0")
     if kind == "vm":
         name, uuid = _identity(words)
-    threads = _threads(host, pid)
+    threads, label = _threads(host, pid), _label(host, pid)
     opened = _opened(host, pid)
     return Workload(
         pid=pid,
@@ -145,7 +151,8 @@ def described(host: Host, pid: int, own: Namespaces, found: Found) -> Workload:
         exe=host.link(f"/proc/{pid}/exe"),
         uids=_uids(threads),
         uid_map=_uid_map(host, pid),
-        label=_label(host, pid),
+        label=label,
+        permissive=_permissive(host, label),
         threads=len(threads) if threads else None,
         seccomp=_least(threads, "Seccomp"),
         filters=_least(threads, "Seccomp_filters"),
@@ -248,6 +255,17 @@ def _label(host: Host, pid: int) -> Optional[str]:
             return value
         hidden = hidden or reading.error == DENIED
     return None if hidden else ""
+
+
+def _permissive(host: Host, label: Optional[str]) -> Optional[bool]:
+    """Whether the policy makes its domain permissive; Linux security/selinux/selinuxfs.c (sel_write_access)."""
+    if label is None or not CONTEXT.fullmatch(label):
+        return None
+    index = (host.glance(f"{SELINUX}/class/process/index").value or "").strip()
+    answer = (host.ask(f"{SELINUX}/access", f"{label} {label} {index}") or "").split()
+    if not index or len(answer) != ANSWERS or not re.fullmatch(r"[0-9a-f]{1,8}", answer[-1]):
+        return None
+    return bool(int(answer[-1], 16) & PERMISSIVE)
 
 
 def _cgroup(host: Host, pid: int) -> Optional[str]:
