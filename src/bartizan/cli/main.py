@@ -20,6 +20,7 @@ from bartizan.cli.commands import (
     reference_sets,
     result,
     service,
+    waivers,
 )
 from bartizan.cli.commands.demo import demo
 from bartizan.cli.commands.posture import posture
@@ -75,6 +76,7 @@ reference.app.add_typer(reference_import.app, name="import")
 reference.app.add_typer(reference_exchange.exports, name="export")
 app.add_typer(service.config, name="config", short_help="Settings of the service.")
 app.add_typer(result.app, name="result", short_help="Attestation Results as signed tokens.")
+app.add_typer(waivers.app, name="waivers", short_help="Exceptions from posture rules.")
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
 
 
