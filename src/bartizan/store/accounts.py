@@ -79,10 +79,20 @@ class AuditEntry:
 
 def ensure_default_project(connection: Connection) -> int:
     """The project that everything belongs to until there are others."""
-    known = connection.execute(select(project.c.id).where(project.c.name == DEFAULT_PROJECT)).scalar_one_or_none()
+    return ensure_project(connection, DEFAULT_PROJECT)
+
+
+def ensure_project(connection: Connection, name: str) -> int:
+    """The number of a project, which is made if there is none of that name."""
+    known = connection.execute(select(project.c.id).where(project.c.name == name)).scalar_one_or_none()
     if known is not None:
         return int(known)
-    return int(connection.execute(insert(project).values(name=DEFAULT_PROJECT).returning(project.c.id)).scalar_one())
+    return int(connection.execute(insert(project).values(name=name).returning(project.c.id)).scalar_one())
+
+
+def projects(connection: Connection) -> dict[int, str]:
+    """The names of the projects by their numbers."""
+    return {row.id: row.name for row in connection.execute(select(project))}
 
 
 def add_account(connection: Connection, name: str, role: Role, *, password: str | None, author: Author) -> Account:

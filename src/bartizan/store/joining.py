@@ -90,9 +90,22 @@ def find_token(connection: Connection, digest: bytes) -> JoinToken | None:
     return None if row is None else _token(row)
 
 
-def tokens(connection: Connection) -> list[JoinToken]:
-    """Every token, the newest first."""
-    return [_token(row) for row in connection.execute(select(join_token).order_by(join_token.c.id.desc()))]
+def find_join_token(connection: Connection, number: int, *, project_id: int | None) -> JoinToken | None:
+    """A token of a project, or of any, by its number."""
+    row = connection.execute(select(join_token).where(join_token.c.id == number)).one_or_none()
+    return None if row is None or project_id not in {None, row.project} else _token(row)
+
+
+def tokens(
+    connection: Connection, *, project_id: int | None = None, before: int | None = None, limit: int | None = None
+) -> list[JoinToken]:
+    """Tokens, of a project or all, the newest first; before: those older than the one of this number."""
+    query = select(join_token).order_by(join_token.c.id.desc()).limit(limit)
+    if project_id is not None:
+        query = query.where(join_token.c.project == project_id)
+    if before is not None:
+        query = query.where(join_token.c.id < before)
+    return [_token(row) for row in connection.execute(query)]
 
 
 def use_token(connection: Connection, number: int, *, now: int) -> bool:
@@ -123,9 +136,16 @@ def find_registered(connection: Connection, ek_name: bytes) -> RegisteredEk | No
     return None if row is None else _registered(row)
 
 
-def registered(connection: Connection) -> list[RegisteredEk]:
-    """Every registered EK."""
-    return [_registered(row) for row in connection.execute(select(registered_ek).order_by(registered_ek.c.id))]
+def registered(
+    connection: Connection, *, project_id: int | None = None, before: int | None = None, limit: int | None = None
+) -> list[RegisteredEk]:
+    """Registered EKs, of a project or all, the newest first; before: those older than the one of this number."""
+    query = select(registered_ek).order_by(registered_ek.c.id.desc()).limit(limit)
+    if project_id is not None:
+        query = query.where(registered_ek.c.project == project_id)
+    if before is not None:
+        query = query.where(registered_ek.c.id < before)
+    return [_registered(row) for row in connection.execute(query)]
 
 
 def begin_enrolment(connection: Connection, pending: PendingEnrolment, *, now: int) -> None:

@@ -1,13 +1,14 @@
 """Enrolled nodes and how far each has come. Every function takes the connection of its caller's transaction."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Update, bindparam, insert, select, tuple_, update
 
 from bartizan.model.digest import HashAlg
 from bartizan.model.node import NodeProgress, NodeRecord, Silence
-from bartizan.store.tables import node, node_state, result
+from bartizan.store.tables import finding, node, node_state, project, result
 
 attested: Update = (
     update(node_state)
@@ -158,6 +159,160 @@ def _progress(row: Row[Any]) -> NodeProgress:
         contraindicated=row.contraindicated,
         boot=row.boot,
         result=row.result,
+        attempted_at=row.attempted_at,
+        refusal=row.refusal,
+    )
+
+
+class Sort(StrEnum):
+    """What a list of nodes is ordered by; nodes that are alike in it come in the order of their numbers."""
+
+    NAME = "name"
+    LEVEL = "level"
+    DUE = "due"
+    ENROLLED = "enrolled"
+
+
+SORT_COLUMNS = {
+    Sort.NAME: node.c.name,
+    Sort.LEVEL: node_state.c.level,
+    Sort.DUE: node_state.c.due,
+    Sort.ENROLLED: node.c.enrolled_at,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """A node as people see it. Times in milliseconds since 1970 UTC."""
+
+    id: int
+    uid: str
+    name: str
+    role: str
+    project: str
+    ek_name: bytes
+    ak_name: bytes
+    registered: bool
+    pinned: HashAlg
+    enrolled_at: int
+    enrolled_by: str
+    approver: str | None
+    retired_at: int | None
+    accepted: int
+    accepted_at: int | None
+    due: int
+    level: int
+    contraindicated: bool
+    result: int | None
+    agent: str
+    attempted_at: int | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFilter:
+    """Which nodes; None: whichever. due_from, due_before: milliseconds; name ends with `*`: all that begin so."""
+
+    project: int | None = None
+    name: str | None = None
+    role: str | None = None
+    due_from: int | None = None
+    due_before: int | None = None
+    min_level: int | None = None
+    max_level: int | None = None
+    contraindicated: bool | None = None
+    check: str | None = None
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a page of a list begins: behind the node with this value of the sort's column and this number."""
+
+    value: str | int
+    number: int
+
+
+def list_nodes(
+    connection: Connection, wanted: NodeFilter, *, sort: Sort, after: Place | None, limit: int
+) -> list[NodeRow]:
+    """One page of the nodes that are wanted."""
+    column = SORT_COLUMNS[sort]
+    query = _rows().where(*_conditions(wanted)).order_by(column, node.c.id).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(column, node.c.id) > (after.value, after.number))
+    return [_node_row(row) for row in connection.execute(query)]
+
+
+def find_row(connection: Connection, given: str, *, project_id: int | None) -> NodeRow | None:
+    """A node by its id, retired or not, or by the name that it is enrolled under; an id counts before a name."""
+    scope = [] if project_id is None else [node.c.project == project_id]
+    row = connection.execute(_rows().where(node.c.uid == given, *scope)).one_or_none()
+    if row is None:
+        named = _rows().where(node.c.name == given, node.c.retired_at.is_(None), *scope)
+        row = connection.execute(named).one_or_none()
+    return None if row is None else _node_row(row)
+
+
+def _rows() -> Select[Any]:
+    return (
+        select(node, node_state, project.c.name.label("project_name"))
+        .join(node_state, node_state.c.node == node.c.id)
+        .join(project, project.c.id == node.c.project)
+    )
+
+
+def _conditions(wanted: NodeFilter) -> list[ColumnElement[bool]]:
+    exact = [
+        (node.c.project, wanted.project),
+        (node.c.role, wanted.role),
+        (node_state.c.contraindicated, wanted.contraindicated),
+    ]
+    found: list[ColumnElement[bool]] = [column == value for column, value in exact if value is not None]
+    found.append(node.c.retired_at.is_not(None) if wanted.retired else node.c.retired_at.is_(None))
+    if wanted.name is not None:
+        found.append(_named(wanted.name))
+    if wanted.due_from is not None:
+        found.append(node_state.c.due >= wanted.due_from)
+    if wanted.due_before is not None:
+        found.append(node_state.c.due < wanted.due_before)
+    if wanted.min_level is not None:
+        found.append(node_state.c.level >= wanted.min_level)
+    if wanted.max_level is not None:
+        found.append(node_state.c.level <= wanted.max_level)
+    if wanted.check is not None:
+        found.append(node.c.id.in_(select(finding.c.node).where(finding.c.check == wanted.check)))
+    return found
+
+
+def _named(name: str) -> ColumnElement[bool]:
+    if name.endswith("*"):
+        return node.c.name.startswith(name[:-1], autoescape=True)
+    return node.c.name == name
+
+
+def _node_row(row: Row[Any]) -> NodeRow:
+    return NodeRow(
+        id=row.id,
+        uid=row.uid,
+        name=row.name,
+        role=row.role,
+        project=row.project_name,
+        ek_name=row.ek_name,
+        ak_name=row.ak_name,
+        registered=row.registered,
+        pinned=HashAlg(row.pinned),
+        enrolled_at=row.enrolled_at,
+        enrolled_by=row.created_by,
+        approver=row.approver,
+        retired_at=row.retired_at,
+        accepted=row.accepted,
+        accepted_at=row.accepted_at,
+        due=row.due,
+        level=row.level,
+        contraindicated=row.contraindicated,
+        result=row.result,
+        agent=row.agent,
         attempted_at=row.attempted_at,
         refusal=row.refusal,
     )

@@ -6,8 +6,9 @@ Every function takes the connection of its caller's transaction.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from bartizan.model.result import Finding, Tier
 from bartizan.store.tables import finding, node_state, result
@@ -68,3 +69,44 @@ def _finding_rows(node_id: int, findings: Sequence[Finding]) -> list[dict[str, o
         said = {"tier": worst.tier.value, "count": len(some), "path": path, "why": worst.why[:MAX_WHY]}
         rows.append({"node": node_id, "check": check} | said)
     return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptResult:
+    """One verdict of a node's history. document: JSON, as it was last given; times in milliseconds since 1970 UTC."""
+
+    id: int
+    node: int
+    boot: int | None
+    first_at: int
+    last_at: int
+    level: int
+    contraindicated: bool
+    document: bytes
+
+
+def find_result(connection: Connection, number: int) -> KeptResult | None:
+    """A verdict by its number."""
+    row = connection.execute(select(result).where(result.c.id == number)).one_or_none()
+    return None if row is None else _kept(row)
+
+
+def history(connection: Connection, node_id: int, *, before: int | None, limit: int) -> list[KeptResult]:
+    """A node's verdicts, the newest first; before: those older than the one of this number."""
+    query = select(result).where(result.c.node == node_id).order_by(result.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(result.c.id < before)
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def _kept(row: Row[Any]) -> KeptResult:
+    return KeptResult(
+        id=row.id,
+        node=row.node,
+        boot=row.boot,
+        first_at=row.first_at,
+        last_at=row.last_at,
+        level=row.level,
+        contraindicated=row.contraindicated,
+        document=zlib.decompress(row.document),
+    )

@@ -3,15 +3,20 @@
 from typing import Any
 
 from litestar import Litestar, asgi, get
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.datastructures import State
+from litestar.routes import HTTPRoute
+from litestar.types import Receive, Scope, Send
 
 from bartizan.app.service.service import Service
 from bartizan.web.api.agent import AgentEndpoint
+from bartizan.web.api.asked import Bounded
+from bartizan.web.api.caller import query_names
+from bartizan.web.api.document import document_of, openapi_config, show_openapi
+from bartizan.web.api.problem import answer
+from bartizan.web.api.table import api_router
 
 
-def create_app(service: Service) -> ASGIApp:
+def create_app(service: Service) -> Litestar:
     """The ASGI application of a running service."""
     endpoint = AgentEndpoint(service)
 
@@ -19,12 +24,20 @@ def create_app(service: Service) -> ASGIApp:
     async def agent(scope: Scope, receive: Receive, send: Send) -> None:
         await endpoint(scope, receive, send)
 
-    @get("/.well-known/jwks.json", sync_to_thread=False)
+    @get("/.well-known/jwks.json", sync_to_thread=False, operation_id="show_keys", tags=["keys"], summary="Key set")
     def jwks() -> dict[str, Any]:
+        """The public keys that results are signed with (RFC 7517)."""
         return service.signer.jwks(service.clock())
 
-    return Litestar(
-        route_handlers=[agent, jwks],
+    app = Litestar(
+        route_handlers=[agent, jwks, show_openapi, api_router()],
+        request_class=Bounded,
+        exception_handlers={Exception: answer},
+        openapi_config=openapi_config(),
+        state=State({"service": service}),
         logging_config=None,
-        openapi_config=OpenAPIConfig(title="Bartizan", version="1", render_plugins=[JsonRenderPlugin()]),
+        debug=False,
     )
+    app.state.query_names = query_names([route for route in app.routes if isinstance(route, HTTPRoute)])
+    app.state.document = document_of(app)
+    return app

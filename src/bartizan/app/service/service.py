@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from bartizan.app.roots import built_in_roots, load_roots
+from bartizan.app.service.attempts import Attempts
 from bartizan.app.service.attesting import Attesting
 from bartizan.app.service.clock import Clock, Now, system_clock
 from bartizan.app.service.enrolling import Enrolling
@@ -22,6 +23,7 @@ from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Settings
 from bartizan.app.service.signing import Signer
 from bartizan.app.service.storm import Storm
+from bartizan.app.service.syslog import Syslog
 from bartizan.app.service.watch import Watch
 from bartizan.store.accounts import ensure_default_project
 from bartizan.store.database import open_database
@@ -48,6 +50,8 @@ class Service:
     enrolling: Enrolling
     reappraising: Reappraising
     watch: Watch
+    syslog: Syslog
+    attempts: Attempts
     started: Now
 
     async def read(self, query: Callable[[Connection], Given]) -> Given:
@@ -110,10 +114,13 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
                 watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock),
+                syslog=Syslog(settings.audit.syslog),
+                attempts=Attempts(),
                 started=clock(),
             )
-            async with _at_work(service):
-                yield service
+            with closing(service.syslog):
+                async with _at_work(service):
+                    yield service
         finally:
             writer.close()
 

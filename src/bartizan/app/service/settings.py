@@ -56,11 +56,19 @@ class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """Whom to trust. roots: a folder of TPM CAs instead of those that ship; ear_lifetime: seconds.
 
     ear_key: `pkcs11:` URI or a PEM file of an EC P-256 key; without one a key is made and rotated.
+    two_persons: whoever proposed Reference Values, or put in a policy, is not the one who puts them in force.
     """
 
     roots: str = ""
     ear_lifetime: int = 300
     ear_key: str = ""
+    two_persons: bool = False
+
+
+class Audit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Where the audit is told beside the database. syslog: a socket such as /dev/log, `host` or `host:port` (UDP)."""
+
+    syslog: str = ""
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -71,6 +79,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     attestation: Attestation = Attestation()
     storage: Storage = Storage()
     trust: Trust = Trust()
+    audit: Audit = Audit()
 
     @property
     def folder(self) -> Path:

@@ -1,0 +1,120 @@
+"""What people and Relying Parties ask about nodes: their state now, their verdict, a signed one. It judges nothing."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bartizan.app.service.changes import Deed, Who, change
+from bartizan.app.service.clock import Now
+from bartizan.app.service.refusals import Conflict, Missing
+from bartizan.app.service.service import Service
+from bartizan.app.service.settings import Attestation
+from bartizan.formats.strict import json_value
+from bartizan.model.result import State
+from bartizan.store.nodes import NodeFilter, NodeRow, find_row, retire_node
+from bartizan.store.results import KeptResult, find_result
+from bartizan.store.rules import Author
+
+SECOND = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A node with the verdict that stands, and how current that is now."""
+
+    node: NodeRow
+    state: State
+    result: KeptResult
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The result as a document, with the state of now."""
+        kept: dict[str, Any] = json_value(self.result.document, "kept result")
+        return kept | {"state": self.state.value}
+
+
+def state_of(due: int, settings: Attestation, now: Now) -> State:
+    """How current a node's verdict is. due: when it should have come, in milliseconds."""
+    behind = now.milliseconds - due
+    if behind > settings.expired * SECOND:
+        return State.EXPIRED
+    return State.LATE if behind > settings.late * SECOND else State.FRESH
+
+
+def in_state(wanted: NodeFilter, state: State | None, settings: Attestation, now: Now) -> NodeFilter:
+    """The same nodes, if they are in this state now."""
+    late, expired = now.milliseconds - settings.late * SECOND, now.milliseconds - settings.expired * SECOND
+    if state is State.FRESH:
+        return replace(wanted, due_from=late)
+    if state is State.LATE:
+        return replace(wanted, due_from=expired, due_before=late)
+    return wanted if state is None else replace(wanted, due_before=expired)
+
+
+def seen_node(connection: Connection, who: Who, given: str) -> NodeRow:
+    """A node by its name or id.
+
+    Raises:
+        Missing: there is none, or it belongs to a project that is not the asker's.
+    """
+    found = find_row(connection, given, project_id=who.sees)
+    if found is None:
+        raise Missing(f"no node {given!a}")
+    return found
+
+
+async def standing_of(service: Service, who: Who, given: str) -> Standing:
+    """A node's verdict.
+
+    Raises:
+        Missing: there is no such node, or nothing was accepted of it yet.
+    """
+
+    def query(connection: Connection) -> tuple[NodeRow, KeptResult | None]:
+        node = seen_node(connection, who, given)
+        return node, None if node.result is None else find_result(connection, node.result)
+
+    node, result = await service.read(query)
+    if result is None:
+        raise Missing(f"nothing was accepted of node {node.name} yet")
+    return Standing(node=node, state=state_of(node.due, service.settings.attestation, service.clock()), result=result)
+
+
+async def signed_result(service: Service, standing: Standing, *, nonce: str | None) -> str:
+    """The verdict as an EAR that ends when the node's state expires, at the latest.
+
+    Raises:
+        Conflict: the state has expired already, or what is kept of the node does not hold. UnknownNode: it is retired.
+    """
+    now, settings = service.clock(), service.settings.attestation
+    expires = standing.node.due // SECOND + settings.expired
+    if expires <= now.milliseconds // SECOND:
+        raise Conflict(f"node {standing.node.name} was not heard of since its last verdict expired: nothing to sign")
+    held = (await service.attesting.node(standing.node.uid)).state
+    if held is None:
+        raise Conflict(f"what is kept of node {standing.node.name} does not hold; see the service's alarms")
+    result = replace(held.result, state=standing.state)
+    return service.signer.sign(result, subject=standing.node.name, nonce=nonce, expires=expires, now=now)
+
+
+async def retire(service: Service, who: Who, given: str, *, reason: str) -> NodeRow:
+    """Take a node off the list of the enrolled; its history stays, and it enrols again only anew.
+
+    Raises:
+        Missing: there is no such node. Conflict: it is retired already.
+    """
+
+    def run(connection: Connection, author: Author) -> NodeRow:
+        node = seen_node(connection, who, given)
+        if node.retired_at is not None:
+            raise Conflict(f"node {node.name} ({node.uid}) is retired already")
+        retire_node(connection, node.id, at=author.now)
+        return replace(node, retired_at=author.now)
+
+    def deed(node: NodeRow) -> Deed:
+        return Deed("node.retire", f"node:{node.name}", f"{node.uid}: {reason}")
+
+    node = await change(service, who, run, deed)
+    service.memory.forget(node.uid)
+    return node
