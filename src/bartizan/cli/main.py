@@ -11,6 +11,7 @@ import typer
 from bartizan.cli.commands import (
     appraisal,
     evidence,
+    node,
     reference,
     reference_exchange,
     reference_import,
@@ -18,6 +19,7 @@ from bartizan.cli.commands import (
     reference_sets,
     result,
     service,
+    token,
 )
 from bartizan.cli.commands.demo import demo
 from bartizan.cli.commands.posture import posture
@@ -67,6 +69,8 @@ reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.cori
 reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
 reference.app.add_typer(reference_import.app, name="import")
 reference.app.add_typer(reference_exchange.exports, name="export")
+app.add_typer(node.app, name="node", short_help="The fleet, as the service sees it now.")
+app.add_typer(token.app, name="token", short_help="Join tokens: how nodes come in.")
 app.add_typer(service.config, name="config", short_help="Settings of the service.")
 app.add_typer(result.app, name="result", short_help="Attestation Results as signed tokens.")
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
