@@ -13,14 +13,14 @@ from litestar.routes import HTTPRoute
 from bartizan.model.node import Role
 from bartizan.web.api.operation import RAW_BODIES
 from bartizan.web.api.rights import RIGHTS
-from bartizan.web.api.table import ROUTES
+from bartizan.web.api.table import OUTSIDE, ROUTES
 from tests.architecture.tree import ROOT
 from tests.unit.api_side import Api, api
 
 EXAMPLES = {"node": "compute-01", "number": "99", "name": "nobody", "other": "2", "check": "ima.unknown-file"}
 NO_RIGHT = {"show_keys", "show_openapi"}
 """Public routes outside the guard."""
-OPERATIONS = sorted(str(handler.operation_id) for handler in ROUTES)
+OPERATIONS = sorted(str(handler.operation_id) for handler in (*ROUTES, *OUTSIDE))
 
 
 @cache

@@ -16,6 +16,19 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which nodes something is said of: `node:NAME`, `role:ROLE` or `all`. project: None for every one."""
+
+    words: str
+    project: int | None
+
+    def covers(self, name: str, role: str, project: int) -> bool:
+        """A node of this name, role and project is among them."""
+        here = self.project is None or self.project == project
+        return here and self.words in {"all", f"node:{name}", f"role:{role}"}
+
+
 class Silence(IntEnum):
     """How far a node is behind its time, as the watch last saw it."""
 

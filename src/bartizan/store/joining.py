@@ -198,6 +198,12 @@ def reviews(connection: Connection, *, state: str | None) -> list[Review]:
     ]
 
 
+def review_numbered(connection: Connection, number: int, *, project_id: int | None) -> Review | None:
+    """A review of a project, or of any, by its number."""
+    row = connection.execute(select(review).where(review.c.id == number)).one_or_none()
+    return None if row is None or project_id not in {None, row.project} else _review(row)
+
+
 def open_reviews(connection: Connection) -> int:
     """How many wait for a person."""
     return _count(connection, review.c.state == OPEN)

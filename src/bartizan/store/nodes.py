@@ -190,6 +190,7 @@ class NodeRow:
     name: str
     role: str
     project: str
+    project_id: int
     ek_name: bytes
     ak_name: bytes
     registered: bool
@@ -298,6 +299,7 @@ def _node_row(row: Row[Any]) -> NodeRow:
         name=row.name,
         role=row.role,
         project=row.project_name,
+        project_id=row.project,
         ek_name=row.ek_name,
         ak_name=row.ak_name,
         registered=row.registered,

@@ -4,7 +4,6 @@ Every function takes the connection of its caller's transaction.
 """
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +12,24 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from bartizan.model.result import Finding, Tier
 from bartizan.store.tables import finding, node_state, result
 
+NOTHING_FOUND = "nothing was found out about it"
 MAX_WHY = 1024
 """Characters of a reason that the fleet's list of findings keeps; results have all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A result as it is kept. digest: SHA-256 of what makes it another verdict; document: JSON."""
+    """A result as it is kept. digest: SHA-256 of what makes it another verdict; document: JSON.
+
+    missing: checks that keep the next level from holding.
+    """
 
     level: int
     contraindicated: bool
     digest: bytes
     document: bytes
     findings: tuple[Finding, ...]
+    missing: tuple[str, ...] = ()
 
 
 def add_result(connection: Connection, node_id: int, verdict: Verdict, *, boot: int, now: int) -> int:
@@ -44,7 +48,7 @@ def add_result(connection: Connection, node_id: int, verdict: Verdict, *, boot: 
     said = {"result": number, "level": verdict.level, "contraindicated": verdict.contraindicated}
     connection.execute(update(node_state).where(node_state.c.node == node_id).values(said))
     connection.execute(delete(finding).where(finding.c.node == node_id))
-    rows = _finding_rows(node_id, verdict.findings)
+    rows = _finding_rows(node_id, verdict)
     if rows:
         connection.execute(insert(finding), rows)
     return number
@@ -56,18 +60,20 @@ def renew_result(connection: Connection, number: int, document: bytes, *, now: i
     connection.execute(update(result).where(result.c.id == number).values(values))
 
 
-def _finding_rows(node_id: int, findings: Sequence[Finding]) -> list[dict[str, object]]:
-    """One row a check that is not in order, with its worst finding."""
-    by_check: dict[str, list[Finding]] = {}
-    for one in findings:
+def _finding_rows(node_id: int, verdict: Verdict) -> list[dict[str, object]]:
+    """One row a check that is not in order, with its worst finding; one also for a missing check that a level needs."""
+    by_check: dict[str, list[Finding]] = {check: [] for check in verdict.missing}
+    for one in verdict.findings:
         if one.tier is not Tier.AFFIRMING:
             by_check.setdefault(one.id, []).append(one)
     rows: list[dict[str, object]] = []
     for check, some in by_check.items():
-        worst = min(some, key=lambda one: one.tier.order)
-        path = None if worst.at.path is None else worst.at.path[:MAX_WHY]
-        said = {"tier": worst.tier.value, "count": len(some), "path": path, "why": worst.why[:MAX_WHY]}
-        rows.append({"node": node_id, "check": check} | said)
+        worst = min(some, key=lambda one: one.tier.order, default=None)
+        said: dict[str, object] = {"tier": Tier.NONE.value, "count": 0, "path": None, "why": NOTHING_FOUND}
+        if worst is not None:
+            path = None if worst.at.path is None else worst.at.path[:MAX_WHY]
+            said = {"tier": worst.tier.value, "count": len(some), "path": path, "why": worst.why[:MAX_WHY]}
+        rows.append({"node": node_id, "check": check, "keeps_down": check in verdict.missing} | said)
     return rows
 
 

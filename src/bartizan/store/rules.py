@@ -8,10 +8,12 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from bartizan.model.reference import ReferenceState
 from bartizan.store.tables import policy, reference_set
+
+NO_DOCUMENT = zlib.compress(b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +72,11 @@ def add_policy(connection: Connection, name: str, document: bytes, *, author: Au
     return _policy(connection.execute(insert(policy).values(row).returning(policy)).one())
 
 
-def activate_policy(connection: Connection, number: int | None) -> None:
+def activate_policy(connection: Connection, number: int | None, *, approver: str | None = None) -> None:
     """Put a policy in force instead of the one that is; None for the one that ships with Bartizan."""
     connection.execute(update(policy).where(policy.c.active).values(active=False))
     if number is not None:
-        connection.execute(update(policy).where(policy.c.id == number).values(active=True))
+        connection.execute(update(policy).where(policy.c.id == number).values(active=True, approver=approver))
 
 
 def active_policy(connection: Connection) -> StoredPolicy | None:
@@ -83,9 +85,12 @@ def active_policy(connection: Connection) -> StoredPolicy | None:
     return None if row is None else _policy(row)
 
 
-def policies(connection: Connection) -> list[StoredPolicy]:
-    """Every version of every policy, the newest first."""
-    return [_policy(row) for row in connection.execute(select(policy).order_by(policy.c.id.desc()))]
+def policies(connection: Connection, *, before: int | None = None, limit: int | None = None) -> list[StoredPolicy]:
+    """Every version of every policy, the newest first; before: those older than the one of this number."""
+    query = select(policy).order_by(policy.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(policy.c.id < before)
+    return [_policy(row) for row in connection.execute(query)]
 
 
 def find_policy(connection: Connection, number: int) -> StoredPolicy | None:
@@ -132,9 +137,13 @@ def stored_sets(connection: Connection) -> list[StoredSet]:
     return [_set(row) for row in connection.execute(query.order_by(reference_set.c.id))]
 
 
-def all_sets(connection: Connection) -> list[StoredSet]:
-    """Every version of every set, the newest first."""
-    return [_set(row) for row in connection.execute(select(reference_set).order_by(reference_set.c.id.desc()))]
+def listed_sets(connection: Connection, *, before: int | None, limit: int) -> list[StoredSet]:
+    """Every version of every set without its document, the newest first; before: older than the one of this number."""
+    columns = [column for column in reference_set.c if column.name != "document"]
+    query = select(*columns, literal(NO_DOCUMENT).label("document")).order_by(reference_set.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(reference_set.c.id < before)
+    return [_set(row) for row in connection.execute(query)]
 
 
 def find_set(connection: Connection, number: int) -> StoredSet | None:
@@ -161,7 +170,7 @@ def _policy(row: Row[Any]) -> StoredPolicy:
     )
 
 
-def _set(row: Row[Any]) -> StoredSet:
+def _set(row: Any) -> StoredSet:  # noqa: ANN401  # a row of either query
     return StoredSet(
         id=row.id,
         name=row.name,

@@ -256,10 +256,15 @@ finding = Table(
     Column("count", Integer, nullable=False),
     Column("path", String(1024)),
     Column("why", String(1024), nullable=False),
+    Column("keeps_down", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 Index("ix_finding_check", finding.c.check, finding.c.tier)
-"""What is not in order now, by node and check, so that the fleet's findings are grouped without opening results."""
+Index("ix_finding_keeps_down", finding.c.keeps_down, finding.c.check)
+"""What is not in order now, by node and check, so that the fleet's findings are grouped without opening results.
+
+`keeps_down`: it keeps the node from its next level; `count` 0: nothing was found out, which a level needs.
+"""
 
 policy = Table(
     "policy",

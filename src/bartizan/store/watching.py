@@ -3,7 +3,9 @@
 Every function takes the connection of its caller's transaction.
 """
 
-from sqlalchemy import Connection, func, select, update
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, func, select, update
 
 from bartizan.model.node import Silence
 from bartizan.store.tables import node, node_state
@@ -44,3 +46,30 @@ def counts(connection: Connection) -> dict[Silence, int]:
     )
     found = {Silence(number): count for number, count in connection.execute(query)}
     return {silence: found.get(silence, 0) for silence in Silence}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelCount:
+    """How many enrolled nodes have a level, and are contraindicated or not. silence: how far behind they are."""
+
+    silence: Silence
+    level: int
+    contraindicated: bool
+    nodes: int
+
+
+def level_counts_at(connection: Connection, *, late: int, expired: int) -> list[LevelCount]:
+    """Enrolled nodes by level and by how far behind they are. late, expired: who was due before that is."""
+    behind_now = case(
+        (node_state.c.due < expired, int(Silence.EXPIRED)), (node_state.c.due < late, int(Silence.LATE)), else_=0
+    ).label("behind")
+    query = (
+        select(behind_now, node_state.c.level, node_state.c.contraindicated, func.count().label("nodes"))
+        .join(node, node.c.id == node_state.c.node)
+        .where(node.c.retired_at.is_(None))
+        .group_by(behind_now, node_state.c.level, node_state.c.contraindicated)
+    )
+    return [
+        LevelCount(silence=Silence(row.behind), level=row.level, contraindicated=row.contraindicated, nodes=row.nodes)
+        for row in connection.execute(query)
+    ]

@@ -11,12 +11,15 @@ from bartizan.app.service.refusals import Conflict, Missing
 from bartizan.app.service.service import Service
 from bartizan.app.service.settings import Attestation
 from bartizan.formats.strict import json_value
+from bartizan.model.node import Silence
 from bartizan.model.result import State
 from bartizan.store.nodes import NodeFilter, NodeRow, find_row, retire_node
 from bartizan.store.results import KeptResult, find_result
 from bartizan.store.rules import Author
+from bartizan.store.watching import LevelCount, level_counts_at
 
 SECOND = 1000
+STATES = {Silence.NONE: State.FRESH, Silence.LATE: State.LATE, Silence.EXPIRED: State.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,13 @@ def seen_node(connection: Connection, who: Who, given: str) -> NodeRow:
     if found is None:
         raise Missing(f"no node {given!a}")
     return found
+
+
+def state_counts(connection: Connection, service: Service) -> list[tuple[str, LevelCount]]:
+    """How many enrolled nodes are in which state now, by level."""
+    now, settings = service.clock().milliseconds, service.settings.attestation
+    found = level_counts_at(connection, late=now - settings.late * SECOND, expired=now - settings.expired * SECOND)
+    return [(STATES[count.silence].value, count) for count in found]
 
 
 async def standing_of(service: Service, who: Who, given: str) -> Standing:

@@ -50,6 +50,14 @@ class Signer:
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_secret(self.folder / f"{now.milliseconds:015d}{SUFFIX}", pem)
 
+    def announcing(self, now: Now) -> bool:
+        """A key is published that does not sign yet.
+
+        Raises:
+            ConfigError: the keys cannot be read.
+        """
+        return any(key.from_ > now.milliseconds for key in self._keys(now))
+
     def sign(self, result: AttestationResult, *, subject: str, nonce: str | None, expires: int, now: Now) -> str:
         """An EAR of this result. expires: seconds since 1970 UTC when it holds no longer than the state.
 

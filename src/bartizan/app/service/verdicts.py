@@ -25,6 +25,7 @@ def verdict_of(result: AttestationResult) -> Verdict:
         digest=hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).digest(),
         document=json.dumps(result_document(result)).encode(),
         findings=result.findings,
+        missing=missing_of(result),
     )
 
 
@@ -33,13 +34,16 @@ def findings_json(findings: tuple[Finding, ...]) -> bytes:
     return json.dumps([finding_document(finding) for finding in findings]).encode()
 
 
+def missing_of(result: AttestationResult) -> tuple[str, ...]:
+    """The checks that keep the next level from holding."""
+    rung = next((rung for rung in result.ladder if rung.assessed and not rung.holds), None)
+    return () if rung is None else rung.missing
+
+
 def keeps_down(result: AttestationResult) -> list[str]:
     """The checks that keep the next level from holding, each once with its worst reason."""
-    rung = next((rung for rung in result.ladder if rung.assessed and not rung.holds), None)
-    if rung is None:
-        return []
     said: list[str] = []
-    for check in rung.missing:
+    for check in missing_of(result):
         found = [finding for finding in result.findings if finding.id == check and not finding.passes]
         worst = min(found, key=lambda finding: finding.tier.order, default=None)
         said.append(check if worst is None else f"{check}: {worst.why}")

@@ -10,6 +10,7 @@ from msgspec import Meta
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,128}(?!\n)$"
 WILD_PATTERN = r"^[A-Za-z0-9._-]{0,128}\*?(?!\n)$"
 TEXT_PATTERN = r"^[^\x00-\x1f\x7f]+(?!\n)$"
+SCOPE_PATTERN = r"^(all|(node|role):[A-Za-z0-9._-]{1,128})(?!\n)$"
 MAX_NUMBER = (1 << 53) - 1
 """The greatest whole number that every JSON reader has."""
 MAX_LIMIT = 500
@@ -17,6 +18,9 @@ MAX_LIMIT = 500
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=NAME_PATTERN)]
 Reason = Annotated[str, Meta(min_length=1, max_length=1024, pattern=TEXT_PATTERN)]
 Label = Annotated[str, Meta(min_length=1, max_length=128, pattern=TEXT_PATTERN)]
+
+ScopeWords = Annotated[str, Meta(max_length=160, pattern=SCOPE_PATTERN, description="node:NAME, role:ROLE or all")]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 PathName = Annotated[str, PathParameter(pattern=NAME_PATTERN, min_length=1, max_length=128)]
 Number = Annotated[int, PathParameter(ge=1, le=MAX_NUMBER)]
@@ -40,6 +44,11 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def moment(milliseconds: int) -> datetime:
     """A time as it is shown."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def milliseconds(time: datetime) -> int:
+    """A time as it is kept."""
+    return int(time.timestamp() * 1000)
 
 
 def moment_or_none(milliseconds: int | None) -> datetime | None:

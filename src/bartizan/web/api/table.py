@@ -3,7 +3,28 @@
 from litestar import Router
 from litestar.di import Provide
 
-from bartizan.web.api import accounts, api_tokens, join_tokens, nodes, results, session
+from bartizan.web.api import (
+    accounts,
+    acknowledgements,
+    alarms,
+    api_tokens,
+    audit,
+    endorsement_keys,
+    evidence,
+    findings,
+    gap,
+    health,
+    join_tokens,
+    keys,
+    maintenance,
+    metrics,
+    nodes,
+    policies,
+    references,
+    results,
+    reviews,
+    session,
+)
 from bartizan.web.api.caller import guard, provide_service, provide_who
 from bartizan.web.api.operation import DEFAULT_BODY
 
@@ -12,16 +33,30 @@ ROUTES = (
     *accounts.ROUTES,
     *api_tokens.ROUTES,
     *join_tokens.ROUTES,
+    *endorsement_keys.ROUTES,
+    *reviews.ROUTES,
     *nodes.ROUTES,
     *results.ROUTES,
+    *evidence.ROUTES,
+    *findings.ROUTES,
+    *gap.ROUTES,
+    *acknowledgements.ROUTES,
+    *maintenance.ROUTES,
+    *policies.ROUTES,
+    *references.ROUTES,
+    *audit.ROUTES,
+    *alarms.ROUTES,
+    *keys.ROUTES,
 )
+OUTSIDE = (*health.ROUTES, *metrics.ROUTES)
+"""What those who run the service ask: not part of any version of the API."""
 
 
 def api_router() -> Router:
     """The JSON API, with the guard in front of every route."""
     return Router(
-        path="/v1",
-        route_handlers=list(ROUTES),
+        path="/",
+        route_handlers=[Router(path="/v1", route_handlers=list(ROUTES)), *OUTSIDE],
         guards=[guard],
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),

@@ -239,9 +239,11 @@ finding = Table(
     Column("count", Integer, nullable=False),
     Column("path", String(1024)),
     Column("why", String(1024), nullable=False),
+    Column("keeps_down", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 Index("ix_finding_check", finding.c.check, finding.c.tier)
+Index("ix_finding_keeps_down", finding.c.keeps_down, finding.c.check)
 
 policy = Table(
     "policy",

@@ -1,0 +1,104 @@
+"""Appraisal policies: put in, in force, out of force. What is put in force judges the whole fleet anew."""
+
+import asyncio
+import re
+
+from sqlalchemy import Connection
+
+from bartizan.app.service.changes import Deed, Who, change
+from bartizan.app.service.refusals import Conflict, Missing, NotAllowed, Unfit
+from bartizan.app.service.service import Service
+from bartizan.appraise.catalogue import load_policy
+from bartizan.store.rules import Author, StoredPolicy, activate_policy, active_policy, add_policy, find_policy
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+async def upload(service: Service, who: Who, raw: bytes) -> StoredPolicy:
+    """A new version of the policy that a TOML document names; it is not in force yet.
+
+    Raises:
+        Unfit, PolicyError: it is no policy.
+    """
+    name = await asyncio.to_thread(_name_of, service, raw)
+    return await change(
+        service,
+        who,
+        lambda connection, author: add_policy(connection, name, raw, author=author),
+        lambda made: Deed("policy.upload", f"policy:{made.name}", f"version {made.version}, {made.digest.hex()}"),
+    )
+
+
+async def activate(service: Service, who: Who, number: int) -> StoredPolicy:
+    """Put a policy in force instead of the one that is.
+
+    Raises:
+        Missing: there is none. NotAllowed: the asker put it in, and two persons are asked for.
+        Conflict: it is in force. PolicyError: this version of Bartizan cannot use it.
+    """
+
+    def run(connection: Connection, author: Author) -> StoredPolicy:
+        found = find_policy(connection, number)
+        if found is None:
+            raise Missing(f"no policy {number}")
+        if found.active:
+            raise Conflict(f"policy {found.name} version {found.version} is in force already")
+        second_person(service, found.created_by, author.account)
+        _name_of(service, found.document)
+        activate_policy(connection, number, approver=author.account)
+        return find_policy(connection, number) or found
+
+    def deed(made: StoredPolicy) -> Deed:
+        return Deed("policy.activate", f"policy:{made.name}", f"version {made.version}, {made.digest.hex()}")
+
+    found = await change(service, who, run, deed)
+    await service.reload()
+    return found
+
+
+async def deactivate(service: Service, who: Who) -> None:
+    """Put the policy that ships with Bartizan in force.
+
+    Raises:
+        Conflict: it is.
+    """
+
+    def run(connection: Connection, _: Author) -> StoredPolicy:
+        found = active_policy(connection)
+        if found is None:
+            raise Conflict("the policy that ships with Bartizan is in force already")
+        activate_policy(connection, None)
+        return found
+
+    def deed(former: StoredPolicy) -> Deed:
+        return Deed("policy.deactivate", f"policy:{former.name}", f"version {former.version}; the shipped one instead")
+
+    await change(service, who, run, deed)
+    await service.reload()
+
+
+def second_person(service: Service, first: str, second: str) -> None:
+    """Nothing, if they are two, or one is enough.
+
+    Raises:
+        NotAllowed: two are asked for.
+    """
+    if service.settings.trust.two_persons and first == second:
+        raise NotAllowed("trust.two_persons is set: somebody else than who proposed it has to put it in force")
+
+
+def _name_of(service: Service, raw: bytes) -> str:
+    """The name of a policy that can be used.
+
+    Raises:
+        Unfit, PolicyError: it cannot.
+    """
+    try:
+        name = load_policy(raw.decode(), service.rules.rules.catalogue, source="policy").name
+    except UnicodeDecodeError as error:
+        raise Unfit("policy: TOML in UTF-8 expected") from error
+    except RecursionError as error:
+        raise Unfit("policy: nested too deeply") from error
+    if NAME.fullmatch(name) is None:
+        raise Unfit(f"policy: a name of 1 to 128 characters of A-Z a-z 0-9 . _ - expected, found {name[:40]!a}")
+    return name

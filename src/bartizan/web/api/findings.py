@@ -1,0 +1,125 @@
+"""What is not in order: at one node, and grouped over the fleet; with what people say beside it."""
+
+import msgspec
+from litestar import get
+
+from bartizan.app.service.beside import acknowledged, seen_acknowledgements, seen_windows, windows_of
+from bartizan.app.service.changes import Who
+from bartizan.app.service.fleet import seen_node
+from bartizan.app.service.service import Service
+from bartizan.store.findings import OpenFinding, finding_groups, open_findings
+from bartizan.web.api.acknowledgements import AcknowledgementShown, acknowledgement_shown
+from bartizan.web.api.caller import Asker, Serving
+from bartizan.web.api.maintenance import WindowShown, window_shown
+from bartizan.web.api.operation import Described
+from bartizan.web.api.shapes import PathName
+
+
+class FindingShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A check that is not in order. why, path: of its worst finding; count 0: nothing was found out about it."""
+
+    check: str
+    title: str
+    tier: str
+    count: int
+    path: str | None
+    why: str
+    fix: str
+    keeps_down: bool
+    acknowledged: list[AcknowledgementShown]
+
+
+class NodeFindings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not in order at a node, and the maintenance windows that it is in now."""
+
+    node: str
+    maintenance: list[WindowShown]
+    items: list[FindingShown]
+
+
+class FindingGroupShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A check that is not in order at some nodes; why, path: of the example."""
+
+    check: str
+    title: str
+    tier: str
+    nodes: int
+    example: str
+    path: str | None
+    why: str
+    fix: str
+
+
+class FindingGroups(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not in order in the fleet; that at most nodes first."""
+
+    items: list[FindingGroupShown]
+
+
+@get(
+    "/nodes/{node:str}/findings",
+    operation_id="list_node_findings",
+    operation_class=Described,
+    summary="Of one node",
+    tags=["findings"],
+)
+async def list_node_findings(service: Serving, who: Asker, node: PathName) -> NodeFindings:
+    """What is not in order at a node, with acknowledgements and maintenance beside it."""
+    return await node_findings(service, who, node)
+
+
+@get("/findings", operation_id="list_findings", operation_class=Described, summary="Of the fleet", tags=["findings"])
+async def list_findings(service: Serving, who: Asker) -> FindingGroups:
+    """What is not in order, by check: at how many nodes, and an example."""
+    catalogue = service.rules.rules.catalogue
+    groups = await service.read(lambda connection: finding_groups(connection, project_id=who.sees))
+    return FindingGroups(
+        items=[
+            FindingGroupShown(
+                check=group.check,
+                title=catalogue[group.check].title if group.check in catalogue else group.check,
+                tier=group.tier,
+                nodes=group.nodes,
+                example=group.node,
+                path=group.path,
+                why=group.why,
+                fix=catalogue[group.check].fix if group.check in catalogue else "",
+            )
+            for group in groups
+        ]
+    )
+
+
+async def node_findings(service: Service, who: Who, given: str) -> NodeFindings:
+    """What is not in order at a node."""
+    now = service.clock().milliseconds
+    node = await service.read(lambda connection: seen_node(connection, who, given))
+    rows = await service.read(lambda connection: open_findings(connection, node.id))
+    said = await service.read(lambda connection: seen_acknowledgements(connection, who, current=now))
+    some = await service.read(lambda connection: seen_windows(connection, who, current=now))
+    return NodeFindings(
+        node=node.name,
+        maintenance=[window_shown(one) for one in windows_of(node, some)],
+        items=[
+            _shown(service, row, [acknowledgement_shown(one) for one in acknowledged(node, row.check, row.path, said)])
+            for row in rows
+        ],
+    )
+
+
+def _shown(service: Service, row: OpenFinding, said: list[AcknowledgementShown]) -> FindingShown:
+    check = service.rules.rules.catalogue.get(row.check)
+    return FindingShown(
+        check=row.check,
+        title=row.check if check is None else check.title,
+        tier=row.tier,
+        count=row.count,
+        path=row.path,
+        why=row.why,
+        fix="" if check is None else check.fix,
+        keeps_down=row.keeps_down,
+        acknowledged=said,
+    )
+
+
+ROUTES = (list_node_findings, list_findings)
