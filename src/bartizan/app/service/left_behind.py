@@ -1,7 +1,7 @@
 """What `bartizan serve` leaves in its data folder, so that commands on the same machine find and may use it.
 
-`client.json`: where it is reached, and its pin. `admin.token`, `operator.token`: API tokens of the first two accounts,
-made once, when there is no account yet; whoever moves them elsewhere finds no new ones.
+`client.json`: where it is reached, and its pin. `admin.token`, `operator.token`, `auditor.token`: API tokens of the
+first accounts, made once, when there is no account yet; whoever moves them elsewhere finds no new ones.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,12 @@ from bartizan.connectors.service.data_folder import CLIENT_FILE, TOKEN_FILES, Cl
 from bartizan.model.node import Role
 from bartizan.store.accounts import accounts
 
-FIRST_ACCOUNTS: Mapping[Role, str] = {Role.SECURITY_OFFICER: "admin", Role.OPERATOR: "operator"}
-"""The accounts of the first hour: one that decides, one that runs the fleet; no role does both."""
+FIRST_ACCOUNTS: Mapping[Role, str] = {
+    Role.SECURITY_OFFICER: "admin",
+    Role.OPERATOR: "operator",
+    Role.AUDITOR: "auditor",
+}
+"""The accounts of the first hour: who decides, who runs the fleet, who reads evidence and audit; nobody does all."""
 ANYWHERE: Mapping[str, str] = {"//0.0.0.0": "//127.0.0.1", "//[::]": "//[::1]"}
 """What listens on every address is reached here by loopback."""
 

@@ -10,11 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bartizan.app.defaults import catalogue
 from bartizan.cli.asking import asking
-from bartizan.cli.console import GOOD, NO_PLACE, console, counted, findings_table, signed
-from bartizan.cli.options import AsJson, ShowAll
-from bartizan.cli.verdict import show_explanations
+from bartizan.cli.console import GOOD, NO_PLACE, console, counted, signed
+from bartizan.cli.options import AsJson
 from bartizan.cli.watching import EVERY, Every, Look, Watch, watch
 from bartizan.cli.wording import (
     ago,
@@ -31,9 +29,7 @@ from bartizan.cli.wording import (
 )
 from bartizan.connectors.service.client import Query, ServiceClient
 from bartizan.connectors.service.documents import HistoryEntry, Node, Result
-from bartizan.connectors.service.verdict import verdict_of
 from bartizan.errors import DeclinedError
-from bartizan.formats.result_json import finding_document
 
 MISSING = 404
 app = typer.Typer(no_args_is_help=True, help="Nodes: who is enrolled, and how far trusted now.", rich_markup_mode=None)
@@ -272,35 +268,6 @@ def retire(
         show_document({"node": gone})
         return GOOD
     say(f"retired: {gone.name} ({gone.id})")
-    return GOOD
-
-
-@app.command()
-@asking()
-def findings(
-    client: ServiceClient,
-    *,
-    node: NodeName,
-    explain: Annotated[bool, typer.Option("--explain", help="Why each matters, and what to do.")] = False,
-    show_all: ShowAll = False,
-    as_json: AsJson = False,
-) -> int:
-    """Show what is not in order on a node, the worst first.
-
-    Example: `bartizan node findings compute-01 --explain`. Exit: 0 shown, 2 refused, 3 the service cannot be asked.
-    """
-    found = client.get(path_of(node, "/result"), Result)
-    verdict = verdict_of(found)
-    shown = [finding for finding in verdict.findings if show_all or not finding.passes]
-    if as_json:
-        show_document({"node": found.node, "findings": [finding_document(finding) for finding in shown]})
-    elif not shown:
-        say(f"{found.node}: everything that was looked at is in order", style="green")
-    elif explain:
-        show_explanations(verdict, catalogue())
-    else:
-        console.print(findings_table(shown, affirming=show_all))
-        hint(f"bartizan node findings {found.node} --explain: why each matters, and what to do")
     return GOOD
 
 

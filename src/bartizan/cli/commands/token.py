@@ -1,18 +1,21 @@
 """`bartizan token`: join tokens, with which nodes come in."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from bartizan.app.evidence_folder import read_file
 from bartizan.cli.asking import asking
-from bartizan.cli.console import GOOD, console
+from bartizan.cli.console import GOOD, console, counted
 from bartizan.cli.options import AsJson
 from bartizan.cli.wording import ago, clock, hint, now, say, show_document, table_of, wide
 from bartizan.connectors.service.client import ServiceClient
-from bartizan.connectors.service.documents import JoinToken, JoinTokenMade
+from bartizan.connectors.service.documents import JoinToken, JoinTokenMade, Registered
 
 PATH = "/v1/join-tokens"
+MAX_KEYS = 16 << 20
 app = typer.Typer(no_args_is_help=True, help="Join tokens: how nodes come in.", rich_markup_mode=None)
 
 
@@ -102,4 +105,29 @@ def withdraw(
         show_document({"withdrawn": token})
     else:
         say(f"withdrawn: join token {token}")
+    return GOOD
+
+
+@app.command("import")
+@asking()
+def import_keys(
+    client: ServiceClient,
+    *,
+    file: Annotated[
+        Path, typer.Argument(help="Lines of name,role,ek_name; a first line that says so.", metavar="FILE")
+    ],
+    as_json: AsJson = False,
+) -> int:
+    """Register nodes' EKs from a CSV file: they enrol without a token. All lines or none; bad ones are named.
+
+    The EK Name is what `bartizan-agent once --show` prints on the node. Example: `bartizan token import rack-7.csv`,
+    its first line `name,role,ek_name`. Needs the role operator.
+
+    Exit: 0 registered, 2 refused, 3 the service cannot be asked.
+    """
+    found = client.upload("/v1/endorsement-keys", Registered, read_file(file, limit=MAX_KEYS), "text/csv")
+    if as_json:
+        show_document(found)
+    else:
+        say(f"registered: {counted(found.new, 'new EK')}")
     return GOOD

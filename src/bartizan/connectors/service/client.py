@@ -70,11 +70,15 @@ class ServiceClient:
 
     def text(self, path: str, media_type: str, query: Query | None = None) -> str:
         """A document of another media type, as text."""
-        raw = self._read(path, query or {}, media_type)
+        raw = self.content(path, media_type, query)
         try:
             return raw.decode()
         except UnicodeDecodeError as error:
             raise ConnectorError(f"{self.url}: its answer is no text: {error}") from error
+
+    def content(self, path: str, media_type: str, query: Query | None = None) -> bytes:
+        """A document of another media type, as it is."""
+        return self._read(path, query or {}, media_type)
 
     def items(
         self, path: str, kind: type[Kind], query: Query | None = None, *, most: int | None = None

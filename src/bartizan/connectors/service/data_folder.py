@@ -1,5 +1,6 @@
 """What a running service leaves in its data folder for whoever may read it: address, pin, API tokens."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from bartizan.errors import ConfigError
 from bartizan.model.node import Role
 
 CLIENT_FILE = "client.json"
-TOKEN_FILES: Mapping[Role, str] = {Role.SECURITY_OFFICER: "admin.token", Role.OPERATOR: "operator.token"}
+TOKEN_FILES: Mapping[Role, str] = {
+    Role.OPERATOR: "operator.token",
+    Role.SECURITY_OFFICER: "admin.token",
+    Role.AUDITOR: "auditor.token",
+}
 MAX_TOKEN = 4096
 
 
@@ -58,3 +63,16 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; who runs the service can") from error
+
+
+def write_token(path: Path, token: str) -> None:
+    """Write a token into a new file that its owner alone can read.
+
+    Raises:
+        ConfigError: it is there already, or cannot be written.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
+            stream.write(token + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error

@@ -34,9 +34,8 @@ def out_of_reach(url: str, error: httpx.HTTPError) -> ConnectorError:
             " give its pin, which `bartizan serve` printed at its start"
         )
     if isinstance(cause, ssl.SSLError):
-        return ConnectorError(
-            f"{url}: TLS failed: {getattr(cause, 'reason', None) or cause.strerror or cause}; is it https that is spoken there?"
-        )
+        said = getattr(cause, "reason", None) or cause.strerror or str(cause)
+        return ConnectorError(f"{url}: TLS failed ({said}); is it https that is spoken there?")
     return ConnectorError(f"{url}: the connection failed: {cause or error or type(error).__name__}")
 
 
