@@ -39,7 +39,9 @@ def propose(
         return GOOD
     console.print(Text(f"{path}: {contents(reference)}"))
     print_identity(reference)
-    console.print(Text(f"next: bartizan appraise DIR --reference {out}"))
+    console.print(
+        Text(f"next: bartizan appraise DIR --reference {out}, or for a service: bartizan reference upload {out}")
+    )
     return GOOD
 
 
