@@ -190,7 +190,11 @@ DAMAGE = {
         "UPDATE ima_entry SET content = CAST(substr(content, 1, 60) || x'5a5b' || substr(content, 63) AS BLOB)"
         " WHERE id = 9"
     ),
-    "an IMA entry for another": "UPDATE ima_chunk SET entries = CAST(substr(entries, 1, 8) || entries AS BLOB)",
+    "two IMA entries in each other's place": (
+        "UPDATE ima_chunk SET entries ="
+        " CAST(substr(entries, 9, 8) || substr(entries, 1, 8) || substr(entries, 17) AS BLOB)"
+    ),
+    "an IMA entry twice": "UPDATE ima_chunk SET entries = CAST(substr(entries, 1, 8) || entries AS BLOB)",
     "half an entry's number": "UPDATE ima_chunk SET entries = CAST(substr(entries, 1, 12) AS BLOB)",
     "a piece of the list": "DELETE FROM ima_chunk WHERE first = 0",
     "an IMA entry": "DELETE FROM ima_entry WHERE id = 9",
