@@ -111,6 +111,13 @@ class _Header:
             raise DecodeError(WHAT, entry.offset, f"tag {tag}: {entry.number} strings expected")
         return tuple(found[: entry.number])
 
+    def first(self, tag: int) -> bytes:
+        """A string, or the first one of an array; an empty array is refused."""
+        found = self.strings(tag)
+        if not found:
+            raise DecodeError(WHAT, 0, f"tag {tag}: a string expected, found none")
+        return found[0]
+
     def data(self, tag: int) -> bytes:
         """Bytes."""
         entry, reader = self._find(tag, BINARY_DATA)
@@ -154,9 +161,9 @@ def _claimed(protection: _Header, header: _Header) -> dict[str, bytes]:
     """The digests that the package states of its own parts; old packages state none that is worth something."""
     found: dict[str, bytes] = {}
     if SHA256_HEADER in protection:
-        found["header"] = _hex(protection.strings(SHA256_HEADER)[0])
+        found["header"] = _hex(protection.first(SHA256_HEADER))
     if PAYLOAD_DIGEST in header and header.numbers(PAYLOAD_ALGORITHM, INT32) == (SHA256,):
-        found["payload"] = _hex(header.strings(PAYLOAD_DIGEST)[0])
+        found["payload"] = _hex(header.first(PAYLOAD_DIGEST))
     return found
 
 
@@ -165,7 +172,7 @@ def _hex(text: bytes) -> bytes:
 
 
 def _word(header: _Header, tag: int) -> str:
-    text = next(iter(header.strings(tag)), b"").decode("ascii", "replace")
+    text = header.first(tag).decode("ascii", "replace")
     if not TEXT.fullmatch(text):
         raise DecodeError(WHAT, 0, f"{text[:80]!a} is not a name, version, release or architecture")
     return text
