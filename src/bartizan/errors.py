@@ -50,5 +50,20 @@ class ConfigError(OperatorError):
     """An argument, file or setting is missing or contradicts another."""
 
 
+class DeclinedError(OperatorError):
+    """A service that was asked said no.
+
+    what: the kind of refusal; why: in its words; status: of HTTP; errors: one line for each fault; advice: what to do.
+    """
+
+    def __init__(self, what: str, why: str, *, status: int, errors: tuple[str, ...] = (), advice: str = "") -> None:
+        super().__init__("; ".join(part for part in (why, *errors, advice) if part))
+        self.what = what
+        self.why = why
+        self.status = status
+        self.errors = errors
+        self.advice = advice
+
+
 class ConnectorError(BartizanError):
     """Something outside Bartizan (a TPM, a network peer, a tool) did not do its part."""

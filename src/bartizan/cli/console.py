@@ -18,7 +18,15 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from bartizan.errors import ConfigError, ConnectorError, DecodeError, PolicyError, SenderError, VerifyError
+from bartizan.errors import (
+    ConfigError,
+    ConnectorError,
+    DeclinedError,
+    DecodeError,
+    PolicyError,
+    SenderError,
+    VerifyError,
+)
 from bartizan.formats.inert import inert
 from bartizan.model.result import Finding, Pointer, Tier
 
@@ -191,7 +199,7 @@ def reporting(command: Callable[Parameters, int]) -> Callable[Parameters, None]:
         try:
             try:
                 code = command(*args, **kwargs)
-            except (SenderError, PolicyError, ConfigError, ConnectorError) as error:
+            except (SenderError, PolicyError, ConfigError, DeclinedError, ConnectorError) as error:
                 code = _tell(error, as_json=bool(kwargs.get("as_json")))
             except OSError as error:
                 code = _tell(_of_system(error), as_json=bool(kwargs.get("as_json")))
@@ -207,6 +215,7 @@ KINDS: Mapping[type[Exception], tuple[str, int]] = {
     VerifyError: ("verify", BAD),
     PolicyError: ("policy", REFUSED),
     ConfigError: ("config", REFUSED),
+    DeclinedError: ("service", REFUSED),
     ConnectorError: ("outside", OUTSIDE),
 }
 
@@ -227,6 +236,9 @@ def _tell(error: Exception, *, as_json: bool) -> int:
         detail = {"kind": kind, "what": error.what, "offset": error.offset, "why": error.why}
     elif isinstance(error, VerifyError):
         detail = {"kind": kind, "what": error.check, "why": error.why}
+    elif isinstance(error, DeclinedError):
+        detail = {"kind": kind, "what": error.what, "why": error.why, "status": error.status}
+        detail |= {"errors": list(error.errors), "advice": error.advice}
     if as_json:
         print_json({"error": detail})
     else:

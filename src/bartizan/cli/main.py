@@ -9,17 +9,31 @@ from typing import Annotated
 import typer
 
 from bartizan.cli.commands import (
+    account,
     appraisal,
     evidence,
+    finding,
+    maintenance,
+    node,
+    node_evidence,
+    oversight,
+    policy,
     reference,
     reference_exchange,
+    reference_files,
     reference_import,
+    reference_life,
     reference_predict,
+    reference_service,
     reference_sets,
     result,
+    review,
     service,
+    token,
+    waivers,
 )
 from bartizan.cli.commands.demo import demo
+from bartizan.cli.commands.gap import gap
 from bartizan.cli.commands.posture import posture
 from bartizan.cli.console import REFUSED, OutputError, give_up, print_json
 
@@ -59,16 +73,43 @@ app.command(short_help="Run the Verifier service.")(service.serve)
 app.command(short_help="Copy the service's database and keys.")(service.backup)
 app.command(short_help="Put such a copy in place.")(service.restore)
 app.command(short_help="How well this machine fences its guests, with fixes.")(posture)
+app.command(short_help="What keeps the fleet from its next level, and what would lift it.")(gap)
+app.command(short_help="Everything that anybody changed, as JSON lines.")(oversight.audit)
+app.command(short_help="How far judging every node anew has come.")(oversight.reappraisal)
 reference.app.command(short_help="Show a set, with where each value comes from.")(reference_sets.show)
 reference.app.command(short_help="Foretell what the next boot will measure.")(reference_predict.predict)
-reference.app.command(short_help="Say from when until when a set counts.")(reference_predict.limit)
+reference.app.command(short_help="Let a proposed set count.")(reference_life.approve)
+reference.app.command(short_help="Say from when until when a set counts.")(reference_life.limit)
+reference.app.command(short_help="End a set at once.")(reference_life.retire)
+reference.app.command(short_help="Take a set back: what it alone knew is contraindicated.")(reference_life.revoke)
 reference.app.command(short_help="Sign a set.")(reference_sets.sign)
+reference_import.app.command(short_help="From an image's own files, its boot included.")(reference_files.files)
 reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.corim)
 reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
 reference.app.add_typer(reference_import.app, name="import")
 reference.app.add_typer(reference_exchange.exports, name="export")
+reference.app.command("list", short_help="At the service: every set, and whether it counts.")(
+    reference_service.list_references
+)
+reference.app.command(short_help="At the service: propose a set.")(reference_service.upload)
+reference.app.command(short_help="At the service: put a proposed set in force.")(reference_service.approve)
+reference.app.command(short_help="At the service: take a set out of force.")(reference_service.retire)
+reference.app.command(short_help="At the service: declare a set bad.")(reference_service.revoke)
+reference.app.command(short_help="From the service: a set into a folder.")(reference_service.fetch)
+node.app.command(short_help="What is not in order on a node.")(node_evidence.findings)
+node.app.command(short_help="Fetch a node's evidence into a folder.")(node_evidence.evidence)
+app.add_typer(node.app, name="node", short_help="The fleet, as the service sees it now.")
+app.add_typer(token.app, name="token", short_help="Join tokens: how nodes come in.")
+app.add_typer(review.app, name="review", short_help="Enrolments that a person has to look at.")
+app.add_typer(finding.app, name="finding", short_help="What is not in order across the fleet.")
+app.add_typer(maintenance.app, name="maintenance", short_help="Maintenance windows: who works on what.")
+app.add_typer(policy.app, name="policy", short_help="Appraisal policies of the service.")
+app.add_typer(oversight.alarms, name="alarm", short_help="Alarms about the service as a whole.")
+app.add_typer(account.app, name="account", short_help="Who may use the service.")
+app.add_typer(account.tokens, name="api-token", short_help="API tokens of people and programs.")
 app.add_typer(service.config, name="config", short_help="Settings of the service.")
 app.add_typer(result.app, name="result", short_help="Attestation Results as signed tokens.")
+app.add_typer(waivers.app, name="waivers", short_help="Exceptions from posture rules.")
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
 
 

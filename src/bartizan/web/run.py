@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from bartizan.app.service.keys import TlsFiles, pin_of, tls_files
+from bartizan.app.service.left_behind import leave_client_files
 from bartizan.app.service.service import open_service
 from bartizan.app.service.settings import Settings
 from bartizan.web.app import create_app
@@ -42,16 +43,23 @@ def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], N
     tls = None if plain else _tls(settings)
     with listen(where.host, where.port) as listener:
         address = _address(listener, tls)
-        uvloop.run(_run(settings, listener, tls, lambda: ready(address)))
+        uvloop.run(_run(settings, listener, tls, address, ready))
 
 
-async def _run(settings: Settings, listener: socket.socket, tls: TlsFiles | None, ready: Callable[[], None]) -> None:
+async def _run(
+    settings: Settings,
+    listener: socket.socket,
+    tls: TlsFiles | None,
+    address: Address,
+    ready: Callable[[Address], None],
+) -> None:
     async with open_service(settings) as service:
+        leave_client_files(service.engine, settings.folder, url=address.url, pin=address.pin)
         gc.freeze()
         gc.set_threshold(*COLLECT_SELDOM)
         server = server_for(create_app(service), tls=tls)
         with stopped_by_signals(server):
-            await serve(server, listener, ready=ready)
+            await serve(server, listener, ready=lambda: ready(address))
 
 
 def _tls(settings: Settings) -> TlsFiles:

@@ -1,4 +1,4 @@
-"""`bartizan result show`: an Attestation Result of any Verifier, verified and in words."""
+"""`bartizan result`: an Attestation Result of any Verifier, verified and in words; or a node's, from the service."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +9,21 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.exchange import ShownResult, show_result
-from bartizan.cli.console import BAD, GOOD, console, mark, print_json, reporting
-from bartizan.cli.options import AsJson
+from bartizan.cli.asking import asking
+from bartizan.cli.commands.node import NodeName, path_of
+from bartizan.cli.console import BAD, GOOD, console, findings_table, mark, print_json, reporting
+from bartizan.cli.options import AsJson, ShowAll
+from bartizan.cli.verdict import show_ladder, show_vector
+from bartizan.cli.wording import ago, facts, hint, level_mark, say, show_document, state_mark
+from bartizan.connectors.service.client import ServiceClient
+from bartizan.connectors.service.documents import Result
+from bartizan.connectors.service.verdict import verdict_of
+from bartizan.errors import ConfigError
 from bartizan.formats.inert import inert
 from bartizan.model.ear import EarAppraisal
-from bartizan.model.result import Claim, Tier
+from bartizan.model.result import Claim, State, Tier
 
+EAR = "application/eat+jwt"
 app = typer.Typer(no_args_is_help=True, help="Attestation Results as signed tokens.", rich_markup_mode=None)
 
 
@@ -99,3 +108,79 @@ def _vector(appraisal: EarAppraisal) -> Table:
     for policy in appraisal.policies:
         table.add_row("  policy", Text(inert(policy)))
     return table
+
+
+@app.command()
+@asking()
+def get(
+    client: ServiceClient,
+    *,
+    node: NodeName,
+    require: Annotated[
+        int | None,
+        typer.Option("--require", help="Exit 1 unless it has this level, and is fresh.", min=0, max=6, metavar="LEVEL"),
+    ] = None,
+    ear: Annotated[
+        Path | None,
+        typer.Option("--ear", help="Write the signed token here, and the service's keys beside it.", metavar="FILE"),
+    ] = None,
+    nonce: Annotated[
+        str | None,
+        typer.Option("--nonce", help="Goes into the token of --ear, so that it is no older.", metavar="TEXT"),
+    ] = None,
+    show_all: ShowAll = False,
+    as_json: AsJson = False,
+) -> int:
+    """Get the verdict that stands on a node, from the service; signed with --ear.
+
+    Examples: `bartizan result get compute-01 --require 4` (for scripts), `bartizan result get compute-01 --ear c1.jwt`.
+
+    Exit: 0 good, 1 contraindicated, or not what --require asks for, 2 refused, 3 the service cannot be asked.
+    """
+    if nonce is not None and ear is None:
+        raise ConfigError("--nonce goes into the signed token: say with --ear where to write that")
+    found = client.get(path_of(node, "/result"), Result)
+    verdict = verdict_of(found)
+    files = {} if ear is None else _write_ear(client, found, ear, nonce)
+    if as_json:
+        about = {"node": found.node, "id": found.id, "attested_at": found.last_at, "due_at": found.due_at}
+        show_document({**about, "since": found.first_at, "result": found.result, **files})
+    else:
+        _print_standing(found, show_all=show_all)
+        for name, path in files.items():
+            say(f"{name} written: {path}")
+        if ear is not None:
+            hint(f"whoever relies on it: bartizan result show {ear} --key {files['keys']}")
+    fits = require is None or (verdict.level >= require and verdict.state is State.FRESH)
+    return GOOD if fits and not verdict.contraindicated else BAD
+
+
+def _write_ear(client: ServiceClient, found: Result, path: Path, nonce: str | None) -> dict[str, str]:
+    token = client.text(path_of(found.id, "/result"), EAR, {"nonce": nonce})
+    keys = path.with_name(path.name + ".jwks.json")
+    known = client.text("/.well-known/jwks.json", "application/json")
+    path.write_text(token + "\n", encoding="ascii")
+    keys.write_text(known + "\n", encoding="utf-8")
+    return {"ear": str(path), "keys": str(keys)}
+
+
+def _print_standing(found: Result, *, show_all: bool) -> None:
+    verdict = verdict_of(found)
+    say(found.node, style="bold")
+    console.print(
+        facts(
+            [
+                ("level", level_mark(verdict.level, contraindicated=verdict.contraindicated)),
+                ("state", state_mark(verdict.state.value)),
+                ("attested", f"{ago(found.last_at)}, with this verdict since {ago(found.first_at)}"),
+                ("policy", verdict.policy),
+                ("reference", verdict.reference or "none: no Reference Values are approved"),
+            ]
+        )
+    )
+    console.print()
+    show_ladder(verdict)
+    show_vector(verdict)
+    if show_all or any(not finding.passes for finding in verdict.findings):
+        console.print(findings_table(verdict.findings, affirming=show_all))
+    hint(f"bartizan node findings {found.node} --explain: why each matters, and what to do")

@@ -3,19 +3,21 @@
 import ipaddress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from bartizan.app.service.backup import Backup, restore_backup, take_backup
 from bartizan.app.service.settings import Settings, read_settings
 from bartizan.cli.console import GOOD, console, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.errors import ConfigError
-from bartizan.web.run import Address, run_service
+
+if TYPE_CHECKING:  # they take a second to import, which no other command should wait for
+    from bartizan.app.service.backup import Backup
+    from bartizan.web.run import Address
 
 config = typer.Typer(no_args_is_help=True, help="Settings of the service.", rich_markup_mode=None)
 ConfigFile = Annotated[
@@ -52,6 +54,8 @@ def serve(
     the database, and an account whose token it puts into the data folder. Exit: 0 ended as told, 2 settings that
     cannot be used.
     """
+    from bartizan.web.run import run_service  # noqa: PLC0415  as above
+
     settings = settings_of(file, data)
     if port is not None:
         settings = msgspec.structs.replace(settings, listen=msgspec.structs.replace(settings.listen, port=port))
@@ -61,7 +65,7 @@ def serve(
     return GOOD
 
 
-def _announce(address: Address, settings: Settings, *, as_json: bool) -> None:
+def _announce(address: "Address", settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"url": address.url, "pin": address.pin, "data": settings.data})
         return
@@ -116,6 +120,8 @@ def backup(
 
     The file holds private keys; only its owner can read it. Exit: 0 written, 2 it cannot be.
     """
+    from bartizan.app.service.backup import take_backup  # noqa: PLC0415  as above
+
     _tell("written", take_backup(settings_of(file, data), out, now=datetime.now(UTC)), as_json=as_json)
     return GOOD
 
@@ -131,11 +137,13 @@ def restore(
 
     Every challenge that is out becomes void; agents ask for another one by themselves. Exit: 0 restored, 2 refused.
     """
+    from bartizan.app.service.backup import restore_backup  # noqa: PLC0415  as above
+
     _tell("restored", restore_backup(source, settings_of(file, data)), as_json=as_json)
     return GOOD
 
 
-def _tell(what: str, done: Backup, *, as_json: bool) -> None:
+def _tell(what: str, done: "Backup", *, as_json: bool) -> None:
     if as_json:
         document = {"file": str(done.path), "made_at": done.made_at.isoformat(), "bytes": done.size}
         print_json(document | {"files": list(done.files)})
