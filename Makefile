@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz bench crash-test docs lock
+.PHONY: help setup demo test check fuzz api-fuzz bench crash-test docs lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18
@@ -38,6 +38,9 @@ fuzz: ## Fuzz each decoder: SECONDS=60 each, TARGET=name for one
 	@scripts/apt-packages fuzz
 	@scripts/venv requirements/fuzz.txt
 	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),60) $(TARGET) $(ARGS)
+
+api-fuzz: setup ## 10,000 requests made from the API's OpenAPI document: REQUESTS=n
+	BARTIZAN_API_REQUESTS=$(or $(REQUESTS),10000) $(BIN)/pytest -q -s tests/integration/test_api_generated.py $(ARGS)
 
 bench: ## CPU time against a C floor (and Keylime, when BARTIZAN_KEYLIME_PYTHON names a Python that has it)
 	@scripts/apt-packages bench

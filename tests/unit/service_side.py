@@ -72,6 +72,14 @@ class Side:
         await cast("Callable[..., Awaitable[None]]", self.endpoint)(scope, receive, send)
         return int(sent[0]["status"]), dict(sent[0]["headers"]), b"".join(part.get("body", b"") for part in sent[1:])
 
+    async def wait(self, seconds: int) -> None:
+        """Let time pass, with the service looking at its nodes all the while."""
+        while seconds > 0:
+            step = min(seconds, 30)
+            self.clock.forward(step)
+            await self.service.watch.look()
+            seconds -= step
+
     async def allow(self, *nodes: Attester) -> None:
         """Register the EKs of these nodes beforehand."""
         rows = [(node.ek.name, node.name, node.role) for node in nodes]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bartizan.agent import ipc
 from bartizan.agent.cbor import encode
-from bartizan.agent.errors import CollectError, MessageError, Unusable
+from bartizan.agent.errors import CollectError, MessageError, OtherHalfGone, Unusable
 from bartizan.agent.ipc import MAX_REQUEST, RemoteCollector, accept_one, answer, connect_to, listen, peer_uid, serve
 from bartizan.agent.messages import Asked, Evidence, Held
 from tests.unit.agent_parts import BANKS, EVIDENCE, IDENTITY, Scripted
@@ -64,6 +65,45 @@ def test_a_collector_that_is_gone_is_an_error() -> None:
     ours.close()
     with theirs, pytest.raises(CollectError, match="closed the connection"):
         RemoteCollector(lambda: theirs).identity()
+
+
+def test_over_the_one_connection_of_two_halves_a_failure_is_final() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, ours:
+        with pytest.raises(OtherHalfGone, match="timed out"):
+            Impatient(lambda: theirs, keep=True).identity()
+        ours.close()
+        with pytest.raises(OtherHalfGone, match="has ended"):
+            RemoteCollector(lambda: theirs, keep=True).identity()
+
+
+class Impatient(RemoteCollector):
+    """Waits for nothing."""
+
+    def _exchange(self, request: dict[str, object]) -> bytes:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ipc, "PATIENCE", 0.01)
+            return super()._exchange(request)
+
+
+def test_an_answer_that_breaks_off_is_an_error(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, ours:
+        ours.sendall(b"\0\0\0\x09abc")
+        ours.shutdown(socket.SHUT_WR)
+        with pytest.raises(CollectError, match="9 bytes expected, 3 came"):
+            RemoteCollector(lambda: theirs).identity()
+    assert tmp_path
+
+
+def test_a_bug_in_the_collector_is_answered_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    script = Scripted()
+    script.identity = lambda: {}["bug"]  # type: ignore[method-assign]  # a bug
+    with halves(script) as remote:
+        with pytest.raises(CollectError, match="has a bug: KeyError"):
+            remote.identity()
+        assert remote.activate(b"id", b"es") == b"opened"
+    assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

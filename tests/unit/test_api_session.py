@@ -216,6 +216,8 @@ def test_a_wrong_name_or_password_opens_nothing_and_says_the_same(tmp_path: Path
         answer = await api.ask("POST", ME, json={"name": name, "password": password})
         assert (answer.status_code, answer.json()["detail"]) == (401, "name and password do not fit")
         assert "set-cookie" not in answer.headers
+        seen = await api.ask("GET", "/v1/session", by="viewer")
+        assert (seen.headers["cache-control"], seen.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
     asked(play, tmp_path)
 

@@ -70,8 +70,7 @@ def test_the_watch_marks_the_silent_late_then_expired_and_forgets_it_when_they_s
         known = await here.service.attesting.node(node.uid)
         seen = []
         for seconds in (100, 30, 300):
-            here.clock.forward(seconds)
-            await here.service.watch.look()
+            await here.wait(seconds)
             seen.append(known.progress.silence)
         await here.attest(node)
 

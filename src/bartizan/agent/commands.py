@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, NoReturn, Optional
 
 from bartizan.agent.clock import MachineClock
 from bartizan.agent.collector import Collector
 from bartizan.agent.errors import JUDGED_BAD, OUTSIDE, NoAnswer, Refused, Unusable
-from bartizan.agent.halves import NETWORK, Ended, Setting, end_on_signals, make_collector, with_collector
+from bartizan.agent.halves import COLLECTOR, NETWORK, Setting, end_on_signals, make_collector, with_collector
 from bartizan.agent.ipc import accept_one, listen
 from bartizan.agent.loop import Agent, Keeper, Parts, State
 from bartizan.agent.memory import Memory
@@ -237,14 +238,17 @@ def collect(arguments: Namespace) -> int:
     path: Path = arguments.socket
     user = find_user(arguments.user)
     made = make_collector(setting_of(arguments))
-    with listen(path, gid=user.gid if user.uid != os.geteuid() else None) as listener:
+    group = user.gid if user.uid != os.geteuid() else None
+    with Store(arguments.state / COLLECTOR).alone(), listen(path, gid=group) as listener:
         try:
-            say(f"Listening at {path} for user {user.uid}.\n")
-            sys.stdout.flush()
-            while True:
-                if not accept_one(listener, made, {os.geteuid(), user.uid}):
-                    warn(f"{path}: a user who is not {user.uid} was turned away")
-        except Ended:
-            return 0
+            _answer_at(listener, path, made, user.uid)
         finally:
             path.unlink(missing_ok=True)
+
+
+def _answer_at(listener: socket.socket, path: Path, collector: Collector, uid: int) -> NoReturn:
+    say(f"Listening at {path} for user {uid}.\n")
+    sys.stdout.flush()
+    while True:
+        if not accept_one(listener, collector, {os.geteuid(), uid}):
+            warn(f"{path}: a user who is not {uid} was turned away")

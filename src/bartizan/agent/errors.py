@@ -32,6 +32,10 @@ class CollectError(AgentError):
     """The collector could not do its part: the TPM, a log or the way to the other process failed."""
 
 
+class OtherHalfGone(Exception):  # noqa: N818
+    """The process at the other end of our one connection is gone or out of step: nothing can be done in this one."""
+
+
 class MessageError(AgentError):
     """A message is not what the protocol says: what, where in it, and why."""
 

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Callable, NamedTuple, NoReturn, Optional
 
 from bartizan.agent.collector import Collector, LocalCollector, machine_at
-from bartizan.agent.errors import OUTSIDE, AgentError, Unusable
+from bartizan.agent.errors import OUTSIDE, AgentError, OtherHalfGone, Unusable
 from bartizan.agent.ipc import RemoteCollector, connect_to, serve
 from bartizan.agent.keys import tpm_opener
 from bartizan.agent.privilege import User, end_with_parent, find_user, give_up_rights
@@ -67,6 +67,9 @@ def ended(error: BaseException) -> int:
     if isinstance(error, AgentError):
         sys.stderr.write(f"bartizan-agent: {plain(str(error), LONGEST_LINE)}\n")
         return error.status
+    if isinstance(error, OtherHalfGone):
+        sys.stderr.write(f"bartizan-agent: {plain(str(error), LONGEST_LINE)}\n")
+        return OUTSIDE
     traceback.print_exception(type(error), error, error.__traceback__)
     return OUTSIDE
 

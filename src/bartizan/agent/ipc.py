@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Collection, Dict, Optional
 
 from bartizan.agent.cbor import encode
 from bartizan.agent.collector import Collector
-from bartizan.agent.errors import AgentError, CollectError, MessageError, Unusable
+from bartizan.agent.errors import AgentError, CollectError, MessageError, OtherHalfGone, Unusable
 from bartizan.agent.members import Members, members
 from bartizan.agent.messages import MAX_BLOB, MAX_NONCE, MIN_NONCE, Asked, Evidence, Identity, read_banks, read_held
 from bartizan.agent.messages import read_node as read_node_id
@@ -107,6 +108,9 @@ def answer(raw: bytes, collector: Collector) -> Dict[str, object]:
         return {"done": run(collector)}
     except AgentError as error:
         return {"failed": str(error)}
+    except Exception as error:  # noqa: BLE001  the outermost loop of this half: a bug in one collector stops no other
+        traceback.print_exc()
+        return {"failed": f"the collector has a bug: {type(error).__name__}: {error}"}
 
 
 Run = Callable[[Collector], object]
@@ -239,26 +243,33 @@ class RemoteCollector:
         )
 
     def _ask(self, name: str, request: Dict[str, object]) -> object:
-        try:
-            connection = self._connect()
-            try:
-                connection.settimeout(PATIENCE)
-                send(connection, {"do": name, **request})
-                raw = receive(connection, MAX_ANSWER)
-            finally:
-                if not self._keep:
-                    connection.close()
-        except (BrokenPipeError, ConnectionResetError):
-            raw = None
-        except (OSError, MessageError) as error:
-            raise CollectError(f"collector: {error}") from error
-        if raw is None:
-            raise CollectError(TURNED_AWAY)
-        found = members(raw, "answer of the collector")
+        found = members(self._exchange({"do": name, **request}), "answer of the collector")
         failed = found.optional("failed", str)
         if failed is not None:
             raise CollectError(failed)
         return found.take("done", object)
+
+    def _exchange(self, request: Dict[str, object]) -> bytes:
+        """The answer as it came. After a failure a kept connection may bring an answer late: it is not used again."""
+        connection = self._connect()
+        try:
+            connection.settimeout(PATIENCE)
+            send(connection, request)
+            raw = receive(connection, MAX_ANSWER)
+        except (BrokenPipeError, ConnectionResetError):
+            raw = None
+        except (OSError, MessageError) as error:
+            if self._keep:
+                raise OtherHalfGone(f"collector: {error}") from error
+            raise CollectError(f"collector: {error}") from error
+        finally:
+            if not self._keep:
+                connection.close()
+        if raw is None and self._keep:
+            raise OtherHalfGone("collector: it has ended")
+        if raw is None:
+            raise CollectError(TURNED_AWAY)
+        return raw
 
 
 def connect_to(path: Path) -> Callable[[], socket.socket]:

@@ -6,7 +6,7 @@
     in-review      refused        asking ◀── backing-off
 
 It neither sleeps nor reads a clock of its own, and it talks to service, TPM and disk only through what it was given:
-hundreds of agents can so live in one process. What the service answers decides the next state (`answers`).
+hundreds of agents can so live in one process. What the service answers decides the next state.
 """
 
 from __future__ import annotations
@@ -15,10 +15,24 @@ import math
 from enum import Enum
 from typing import Callable, Dict, List, NamedTuple, Optional, Protocol
 
+from bartizan.agent.answers import (
+    ACCEPTED,
+    BAD,
+    CONFLICT,
+    FORBIDDEN,
+    OK,
+    TOO_LARGE,
+    TOO_MANY,
+    UNAVAILABLE,
+    UNKNOWN,
+    UNPROCESSABLE,
+    document,
+    fault_of,
+    in_words,
+)
 from bartizan.agent.clock import Clock, Moment, jumped
 from bartizan.agent.collector import Collector
-from bartizan.agent.errors import AgentError, MessageError
-from bartizan.agent.members import Members, members
+from bartizan.agent.errors import AgentError
 from bartizan.agent.messages import (
     MAX_NOTE,
     MAX_NOTES,
@@ -32,7 +46,6 @@ from bartizan.agent.messages import (
     challenge_request,
     enrol_request,
     evidence_request,
-    read_fault,
     read_given,
     read_node,
     read_opened,
@@ -43,8 +56,6 @@ from bartizan.agent.state import Node, Progress
 from bartizan.agent.text import plain
 from bartizan.agent.transport import Reply, Service
 
-OK, ACCEPTED, BAD, FORBIDDEN, UNKNOWN, CONFLICT = 200, 202, 400, 403, 404, 409
-TOO_LARGE, UNPROCESSABLE, TOO_MANY, UNAVAILABLE = 413, 422, 429, 503
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
 """Seconds: the bound of the first random wait, doubled each time up to the longest; protocol, errors."""
 SPREAD = 0.1
@@ -163,7 +174,7 @@ class Agent:
         identity = self._parts.collector.identity()
         reply = self._parts.service.post("/v1/agent/enrol", enrol_request(node.name, node.role, node.token, identity))
         if reply.status == OK:
-            found = _document(reply, "enrol")
+            found = document(reply, "enrol")
             opened = read_opened(found)
             found.finish()
             self._opened = opened
@@ -184,7 +195,7 @@ class Agent:
         if reply.status != OK:
             self._not_yet(reply)
             return
-        found = _document(reply, "activate")
+        found = document(reply, "activate")
         name, given = read_node(found), read_given(found)
         found.finish()
         self.node = self.node._replace(node=name, token=None)
@@ -196,17 +207,17 @@ class Agent:
     def _not_yet(self, reply: Reply) -> None:
         """An enrolment that was not simply granted."""
         if reply.status == ACCEPTED:
-            found = _document(reply, "review")
+            found = document(reply, "review")
             review = read_review(found)
             found.finish()
             self._failures = 0
             why = plain(f"{review.review}: {review.why}")
             self.progress = self.progress._replace(review=why)
-            self._go(State.IN_REVIEW, self._spread(review.retry_in))
+            self._go(State.IN_REVIEW, max(LEAST_PERIOD, self._spread(review.retry_in)))
             return
-        fault = _fault(reply)
+        fault = fault_of(reply)
         if (reply.status, fault.kind) == (FORBIDDEN, "enrolment"):
-            self._report(_in_words(reply, fault))
+            self._report(in_words(reply, fault))
             self._go(State.REFUSED)
             return
         restart = reply.status in (UNKNOWN, CONFLICT, UNPROCESSABLE, BAD)  # what was opened does not hold any more
@@ -220,7 +231,7 @@ class Agent:
         if reply.status != OK:
             self._refused(reply)
             return
-        found = _document(reply, "challenge")
+        found = document(reply, "challenge")
         given = read_given(found)
         found.finish()
         self._wait(given)
@@ -229,7 +240,7 @@ class Agent:
         """Answer the challenge: collect, quote, send. Whatever comes of it, the challenge is used up."""
         challenge, self._challenge = self._challenge, None
         if challenge is None or self._parts.clock.steady() >= self._expires:
-            self._go(State.ASKING)
+            self._go(State.ASKING, self._backoff())  # challenges that are old when they come must not be a storm
             return
         self._become(State.ATTESTING)
         asked = Asked(self._node_id(), challenge.nonce, challenge.banks, challenge.held, self._full)
@@ -241,7 +252,7 @@ class Agent:
         if reply.status != OK:
             self._refused(reply)
             return
-        found = _document(reply, "evidence")
+        found = document(reply, "evidence")
         result, given = read_result(found), read_given(found)
         found.finish()
         self._full = False
@@ -253,7 +264,7 @@ class Agent:
 
     def _refused(self, reply: Reply) -> None:
         """An answer other than 200 to an enrolled node; protocol, errors."""
-        fault = _fault(reply)
+        fault = fault_of(reply)
         if fault.given is not None:
             self._take(fault.given)
         after = State.WAITING if fault.given is not None else State.ASKING
@@ -266,17 +277,17 @@ class Agent:
             self._full = True
         self.rejected = reply.status == UNPROCESSABLE
         if reply.status in (UNPROCESSABLE, TOO_LARGE) and fault.given is not None:
-            self._report(_in_words(reply, fault))
+            self._report(in_words(reply, fault))
             self._failures = self._at_once = 0
             self._full = False
-            self._wait(fault.given)
+            self._wait(fault.given, least=LEAST_PERIOD)
             return
         self._patience(reply, fault, after)
 
     def _patience(self, reply: Reply, fault: Fault, then: State) -> None:
         """Wait as long as the service asks for, or back off."""
-        self._report(_in_words(reply, fault))
-        if reply.status in (TOO_MANY, UNAVAILABLE) and reply.retry_after is not None:
+        self._report(in_words(reply, fault))
+        if reply.status in (TOO_MANY, UNAVAILABLE) and reply.retry_after:
             wait = min(reply.retry_after, LONGEST_PATIENCE) * (1 + self._parts.clock.chance())
             self._failures = 0
         else:
@@ -377,26 +388,3 @@ class Agent:
             self._complained = True
         else:
             self._complained = False
-
-
-def _document(reply: Reply, what: str) -> Members:
-    return members(reply.body, f"reply to {what}")
-
-
-def _fault(reply: Reply) -> Fault:
-    """What an error reply says; nothing where it is not the service's own, such as a proxy's page."""
-    try:
-        found = members(reply.body, "error")
-        fault = read_fault(found)
-        found.optional("due_in", int)
-        found.finish()
-    except MessageError:
-        return Fault()
-    return fault
-
-
-def _in_words(reply: Reply, fault: Fault) -> str:
-    if not fault.kind:
-        return f"the service answered {reply.status}"
-    at = "" if fault.offset is None else f" at byte {fault.offset}"
-    return plain(f"the service answered {reply.status} {fault.kind}: {fault.what}{at}: {fault.why}")

@@ -86,7 +86,7 @@ def _in_hex(value: object) -> object:
         return value.hex()
     if isinstance(value, Mapping):
         return {key if isinstance(key, str) else f"0x{key:x}": _in_hex(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_in_hex(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _sized(blob: bytes) -> str:

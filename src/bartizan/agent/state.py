@@ -217,7 +217,9 @@ def check_node(node: Node) -> None:
         Unusable: an address, pin, name, role or id that cannot be one.
     """
     if parse_address(node.service).tls:
-        parse_pin(node.pin or "")
+        if node.pin is None:
+            raise Unusable(f"service {node.service!a}: with https the pin of its key is needed: --pin sha256:…")
+        parse_pin(node.pin)
     for what, text in (("name", node.name), ("role", node.role), ("node", node.node)):
         if text is not None and not NAME.fullmatch(text):
             raise Unusable(f"{what} {text!a:.140}: 1 to 128 characters of A-Z a-z 0-9 . _ - expected")

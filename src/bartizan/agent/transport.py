@@ -205,7 +205,7 @@ class HttpService:
             expected = self._pin.hex() if self._pin else "none"
             raise NoAnswer(
                 f"another key answers: the pin is sha256:{expected}, found sha256:{found.hex()}. Nothing was sent. "
-                "If the service's key was changed on purpose, enrol again with the new pin"
+                "If the service's key was changed on purpose, change the pin in the agent's node.json"
             )
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "ReportedAgain",
     "attest_again",
     "begin",
+    "judged_by",
     "reappraise",
     "resume",
 ]
@@ -127,6 +128,11 @@ def reappraise(state: NodeState, *, rules: Rules, now: datetime) -> NodeState:
     """The state with all it keeps judged by these rules, without asking the node."""
     after = replace(state, rules=rules, reference=_in_force(rules, now))
     return _appraised(after, now=now, fresh=state.result.state)
+
+
+def judged_by(state: NodeState, *, rules: Rules, now: datetime) -> bool:
+    """The state's result rests on these rules, and on what of their Reference Values counts now."""
+    return state.rules is rules and state.reference is _in_force(rules, now)
 
 
 def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Finding]:

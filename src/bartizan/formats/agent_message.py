@@ -44,6 +44,11 @@ MAX_CERTIFICATES = 300
 """NV indices of one node: 8 for EK certificates, 256 for their chain, one for the platform."""
 MAX_OTHER_LOGS = 16
 MAX_MESSAGE = MAX_CBOR
+"""Bytes of evidence, in which logs travel."""
+MAX_ENROL = 1024 * 1024
+"""Bytes of an enrolment: nearly all of it certificates of at most 2 KiB each. It is kept while it waits."""
+MAX_SHORT = 4096
+"""Bytes of all other requests."""
 SHA256_BYTES = 32
 
 

@@ -24,10 +24,8 @@ class Alarm:
 
 
 def raise_alarm(connection: Connection, kind: str, why: str, *, now: int) -> None:
-    """An alarm of a kind; one that stands already is not raised again."""
-    standing = select(alarm.c.id).where(
-        alarm.c.kind == kind, alarm.c.why == why[:MAX_WHY], alarm.c.cleared_at.is_(None)
-    )
+    """An alarm of a kind; while one stands, there is no second one."""
+    standing = select(alarm.c.id).where(alarm.c.kind == kind, alarm.c.cleared_at.is_(None))
     if connection.execute(standing).first() is None:
         connection.execute(insert(alarm).values(kind=kind, why=why[:MAX_WHY], raised_at=now))
 

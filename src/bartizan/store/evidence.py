@@ -1,30 +1,32 @@
 """What nodes sent, kept so that it can be judged again: logs and IMA entries once each, however many nodes share them.
 
-Every function takes the connection of its caller's transaction; those that write run in the writer's thread alone, for
-they remember which IMA entries are stored already.
+Every function takes the connection of its caller's transaction and runs in the writer's thread alone, for that is who
+remembers which IMA entries are stored already. Reading it again is `bartizan.store.kept`.
 """
 
 import hashlib
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from bartizan.formats.cbor import decode_cbor, encode_cbor
-from bartizan.formats.cbor_shape import Fields, Place, many, octets, unsigned
-from bartizan.model.cbor import Map
-from bartizan.model.node import KeptBoot
+from bartizan.formats.cbor import encode_cbor
 from bartizan.model.protocol import EvidenceRequest, SentBoot
-from bartizan.store.tables import blob, boot, ima_chunk, ima_entry, node_state
+from bartizan.store.tables import blob, boot, ima_chunk, ima_entry
 
 DIGEST_BYTES = 16
-"""Of an IMA entry's SHA-256: 2^64 entries before two of them collide by chance, and both are looked up by content."""
+"""Of an IMA entry's SHA-256: 2^64 entries before two of them collide by chance; a list has a whole one of its own."""
 AT_ONCE = 500
 """Digests in one look-up."""
 REMEMBERED = 1_000_000
 """IMA entries whose number is remembered: about 150 bytes each."""
 NO_FINDINGS = zlib.compress(b"[]")
+
+
+def entry_digest(entry: bytes) -> bytes:
+    """What an IMA entry is known by."""
+    return hashlib.sha256(entry).digest()[:DIGEST_BYTES]
 
 
 class Interning:
@@ -39,7 +41,7 @@ class Interning:
 
     def numbers(self, connection: Connection, entries: Sequence[bytes]) -> bytes:
         """The numbers of these entries in their order, 8 bytes little-endian each; new ones are stored."""
-        digests = [hashlib.sha256(entry).digest()[:DIGEST_BYTES] for entry in entries]
+        digests = [entry_digest(entry) for entry in entries]
         contents = dict(zip(digests, entries, strict=True))
         if len(self._known) > REMEMBERED:
             self._known.clear()
@@ -60,18 +62,32 @@ class Interning:
 
 def add_boot(connection: Connection, node_id: int, sent: SentBoot | None, *, stuck: bytes, now: int) -> int:
     """A new boot of a node, with its logs; returns its number. stuck: JSON."""
-    sent = sent or SentBoot()
-    others = [_blob(connection, log) for log in sent.other_boot_logs]
-    row = {
-        "node": node_id,
-        "seen_at": now,
+    row = _boot_row(connection, sent or SentBoot(), stuck) | {"node": node_id, "seen_at": now}
+    return int(connection.execute(insert(boot).values(row).returning(boot.c.id)).scalar_one())
+
+
+def replace_boot(connection: Connection, boot_id: int, sent: SentBoot, *, stuck: bytes) -> None:
+    """The same boot with all its logs sent once more: they stand instead of those before, without its IMA entries."""
+    connection.execute(update(boot).where(boot.c.id == boot_id).values(_boot_row(connection, sent, stuck)))
+    connection.execute(delete(ima_chunk).where(ima_chunk.c.boot == boot_id))
+
+
+def _boot_row(connection: Connection, sent: SentBoot, stuck: bytes) -> dict[str, object]:
+    logs = (sent.boot_log, sent.launch_log, sent.command_line, *sent.other_boot_logs)
+    return {
         "boot_log": _blob(connection, sent.boot_log),
         "launch_log": _blob(connection, sent.launch_log),
         "command_line": _blob(connection, sent.command_line),
-        "other_logs": encode_cbor(others),
+        "other_logs": encode_cbor([_blob(connection, log) for log in sent.other_boot_logs]),
+        "digest": logs_digest(logs),
         "stuck": zlib.compress(stuck),
     }
-    return int(connection.execute(insert(boot).values(row).returning(boot.c.id)).scalar_one())
+
+
+def logs_digest(logs: Sequence[bytes | None]) -> bytes:
+    """What all logs of a boot together are known by."""
+    each = [b"" if log is None else hashlib.sha256(log).digest() for log in logs]
+    return hashlib.sha256(encode_cbor(each)).digest()
 
 
 def set_stuck(connection: Connection, boot_id: int, stuck: bytes) -> None:
@@ -84,7 +100,13 @@ def add_entries(
 ) -> None:
     """IMA entries of a boot, from index `first` on."""
     numbers = interning.numbers(connection, entries)
-    connection.execute(insert(ima_chunk).values(boot=boot_id, first=first, entries=numbers))
+    row = {"boot": boot_id, "first": first, "entries": numbers, "digest": list_digest(entries)}
+    connection.execute(insert(ima_chunk).values(row))
+
+
+def list_digest(entries: Sequence[bytes]) -> bytes:
+    """What some entries in their order are known by."""
+    return hashlib.sha256(b"".join(entries)).digest()
 
 
 def add_posture(connection: Connection, posture: bytes | None) -> int | None:
@@ -104,60 +126,6 @@ def encode_quote(request: EvidenceRequest) -> bytes:
     )
 
 
-def kept_boot(connection: Connection, node_id: int) -> KeptBoot | None:
-    """Everything of a node's present boot; None if nothing was accepted yet."""
-    query = (
-        select(node_state.c.evidence, node_state.c.accepted_at, node_state.c.posture, boot)
-        .join(boot, boot.c.id == node_state.c.boot)
-        .where(node_state.c.node == node_id)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None or row.evidence is None:
-        return None
-    quote = Fields(decode_cbor(row.evidence), Place("kept quote"))
-    others = many(unsigned, least=0)(decode_cbor(row.other_logs), Place("kept logs"))
-    return KeptBoot(
-        attest=quote.need("attest", "attest", octets),
-        signature=quote.need("signature", "signature", octets),
-        pcrs=quote.need("pcrs", "pcrs", _pcrs),
-        nonce=quote.need("nonce", "nonce", octets),
-        accepted_at=row.accepted_at,
-        posture=_content(connection, row.posture),
-        boot_log=_content(connection, row.boot_log),
-        launch_log=_content(connection, row.launch_log),
-        command_line=_content(connection, row.command_line),
-        other_logs=tuple(found for found in (_content(connection, number) for number in others) if found is not None),
-        ima=_entries(connection, row.id),
-        stuck=zlib.decompress(row.stuck),
-    )
-
-
-def _pcrs(value: object, place: Place) -> dict[int, bytes]:
-    if not isinstance(value, Map):
-        raise place.refuse("a map expected")
-    return {unsigned(bank, place): octets(values, place) for bank, values in value.items()}
-
-
-def _entries(connection: Connection, boot_id: int) -> bytes | None:
-    """A boot's IMA list in the kernel's binary form."""
-    query = select(ima_chunk.c.entries).where(ima_chunk.c.boot == boot_id).order_by(ima_chunk.c.first)
-    chunks = connection.execute(query).scalars().all()
-    if not chunks:
-        return None
-    numbers = array("q")
-    for chunk in chunks:
-        numbers.frombytes(chunk)
-    contents = dict(_rows(connection, ima_entry, sorted(set(numbers))))
-    return b"".join([contents[number] for number in numbers])
-
-
-def _rows(connection: Connection, table: Table, numbers: Sequence[int]) -> Iterable[tuple[int, bytes]]:
-    for start in range(0, len(numbers), AT_ONCE):
-        some = numbers[start : start + AT_ONCE]
-        found = connection.execute(select(table.c.id, table.c.content).where(table.c.id.in_(some))).all()
-        yield from ((row.id, row.content) for row in found)
-
-
 def _blob(connection: Connection, content: bytes | None) -> int | None:
     if content is None:
         return None
@@ -167,9 +135,3 @@ def _blob(connection: Connection, content: bytes | None) -> int | None:
         return int(known)
     row = {"digest": digest, "content": zlib.compress(content, 1)}
     return int(connection.execute(insert(blob).values(row).returning(blob.c.id)).scalar_one())
-
-
-def _content(connection: Connection, number: int | None) -> bytes | None:
-    if number is None:
-        return None
-    return zlib.decompress(connection.execute(select(blob.c.content).where(blob.c.id == number)).scalar_one())

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, true, update
 
 from bartizan.store.rules import Author
 from bartizan.store.tables import enrolment, join_token, registered_ek, review
 
-OPEN, APPROVED, REJECTED = "open", "approved", "rejected"
-"""States of a review."""
+OPEN, APPROVED, REJECTED, CLOSED = "open", "approved", "rejected", "closed"
+"""States of a review; one is closed when its approval was used, or when what it was about is no longer so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,19 +160,23 @@ def begin_enrolment(connection: Connection, pending: PendingEnrolment, *, now: i
     connection.execute(insert(enrolment).values(row))
 
 
-def take_enrolment(connection: Connection, number: bytes, *, now: int) -> tuple[bytes, bytes] | None:
-    """Request and SHA-256 of the secret of an enrolment, which is gone with that: one answer each."""
-    query = delete(enrolment).where(enrolment.c.id == number).returning(enrolment)
-    row = connection.execute(query).one_or_none()
+def find_enrolment(connection: Connection, number: bytes, *, now: int) -> tuple[bytes, bytes] | None:
+    """Request and SHA-256 of the secret of an enrolment that may still be answered."""
+    row = connection.execute(select(enrolment).where(enrolment.c.id == number)).one_or_none()
     return None if row is None or row.expires_at < now else (row.request, row.secret)
 
 
+def drop_enrolment(connection: Connection, number: bytes) -> None:
+    """A wrong answer ends an enrolment."""
+    connection.execute(delete(enrolment).where(enrolment.c.id == number))
+
+
 def find_review(connection: Connection, *, ek_name: bytes, ak_name: bytes, node_name: str, role: str) -> Review | None:
-    """The newest review of exactly these keys under this name and role."""
+    """The newest review of exactly these keys under this name and role that is not closed."""
     query = select(review).where(
         review.c.ek_name == ek_name, review.c.ak_name == ak_name, review.c.node_name == node_name, review.c.role == role
     )
-    row = connection.execute(query.order_by(review.c.id.desc()).limit(1)).one_or_none()
+    row = connection.execute(query.where(review.c.state != CLOSED).order_by(review.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _review(row)
 
 
@@ -190,6 +194,11 @@ def decide_review(connection: Connection, number: int, *, state: str, by: str, r
     return None if row is None else _review(row)
 
 
+def close_review(connection: Connection, number: int) -> None:
+    """A review counts no more: an approval lets in once, or what was asked is another question by now."""
+    connection.execute(update(review).where(review.c.id == number, review.c.state != REJECTED).values(state=CLOSED))
+
+
 def reviews(connection: Connection, *, state: str | None) -> list[Review]:
     """Reviews in a state, or all, the newest first."""
     query = select(review).order_by(review.c.id.desc())
@@ -204,9 +213,10 @@ def review_numbered(connection: Connection, number: int, *, project_id: int | No
     return None if row is None or project_id not in {None, row.project} else _review(row)
 
 
-def open_reviews(connection: Connection) -> int:
-    """How many wait for a person."""
-    return _count(connection, review.c.state == OPEN)
+def open_reviews(connection: Connection, *, ek_name: bytes | None = None) -> int:
+    """How many wait for a person, of everybody or of one EK."""
+    own = true() if ek_name is None else review.c.ek_name == ek_name
+    return _count(connection, (review.c.state == OPEN) & own)
 
 
 def _count(connection: Connection, condition: ColumnElement[bool]) -> int:

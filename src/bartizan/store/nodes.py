@@ -1,5 +1,6 @@
 """Enrolled nodes and how far each has come. Every function takes the connection of its caller's transaction."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -30,10 +31,13 @@ attested: Update = (
 """An accepted attestation that changed no verdict: one row of it for each, many written together."""
 refused: Update = (
     update(node_state)
-    .where(node_state.c.node == bindparam("of_node"))
+    .where(node_state.c.node == bindparam("of_node"), node_state.c.accepted == bindparam("of_accepted"))
     .values(attempted_at=bindparam("attempted_at"), refusal=bindparam("refusal"))
 )
-"""An attestation that was refused: it changes nothing but what is said of the last attempt."""
+"""An attestation that was refused: it changes nothing but what is said of the last attempt.
+
+One that is written after a later attestation was accepted (jobs have no order) says nothing any more.
+"""
 MAX_REFUSAL = 1024
 """Characters of a refusal that are kept."""
 
@@ -96,6 +100,12 @@ def enrolled_as(connection: Connection, *, name: str, ek_name: bytes) -> list[No
     """Enrolled nodes of this name or with this EK."""
     query = select(node).where(node.c.retired_at.is_(None), (node.c.name == name) | (node.c.ek_name == ek_name))
     return [_record(row) for row in connection.execute(query)]
+
+
+def enrolled_since(connection: Connection, numbers: Collection[int], at: int) -> bool:
+    """One of these nodes was enrolled after this time."""
+    query = select(node.c.id).where(node.c.id.in_(numbers), node.c.enrolled_at > at)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def set_boot(connection: Connection, node_id: int, boot_id: int) -> None:

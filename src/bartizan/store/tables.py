@@ -139,6 +139,7 @@ review = Table(
     *_answered_for(),
 )
 Index("ix_review_keys", review.c.ek_name, review.c.ak_name, review.c.node_name)
+Index("ix_review_state", review.c.state)
 
 node = Table(
     "node",
@@ -182,8 +183,12 @@ boot = Table(
     Column("command_line", ForeignKey("blob.id")),
     Column("other_logs", LargeBinary, nullable=False),
     Column("stuck", LargeBinary, nullable=False),
+    Column("digest", LargeBinary(32)),
 )
-"""One measured start: its logs; `other_logs`: blob ids, CBOR; `stuck`: contraindicated findings, compressed JSON."""
+"""One measured start: its logs; `other_logs`: blob ids, CBOR; `stuck`: contraindicated findings, compressed JSON.
+
+`digest`: of all its logs, so that damage here is not taken for a forged log; empty in rows of revision 0001.
+"""
 
 ima_entry = Table(
     "ima_entry",
@@ -200,9 +205,13 @@ ima_chunk = Table(
     Column("boot", ForeignKey("boot.id"), primary_key=True),
     Column("first", Integer, primary_key=True),
     Column("entries", LargeBinary, nullable=False),
+    Column("digest", LargeBinary(32)),
     sqlite_with_rowid=False,
 )
-"""Entries of a boot from index `first` on, in their order: ids of `ima_entry`, 8 bytes little-endian each."""
+"""Entries of a boot from index `first` on, in their order: ids of `ima_entry`, 8 bytes little-endian each.
+
+`digest`: SHA-256 of the entries themselves; empty in rows of revision 0001.
+"""
 
 result = Table(
     "result",

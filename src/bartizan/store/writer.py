@@ -51,19 +51,23 @@ class Writer:
         self._rolled_back = rolled_back
         self._loop = asyncio.get_running_loop()
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="bartizan-writer")
         self._thread.start()
 
     def submit(self, run: Callable[[Connection], Given]) -> "asyncio.Future[Given]":
         """What the function returns, once its transaction is committed."""
-        job = _Job(self._loop.create_future(), run=run)
-        self._waiting.put(job)
-        return job.done
+        return self._put(_Job(self._loop.create_future(), run=run))
 
     def submit_row(self, statement: Executable, row: Row) -> "asyncio.Future[None]":
         """Execute the statement with this row; rows of one statement are written together."""
-        job = _Job(self._loop.create_future(), statement=statement, row=row)
-        self._waiting.put(job)
+        return self._put(_Job(self._loop.create_future(), statement=statement, row=row))
+
+    def _put(self, job: _Job) -> "asyncio.Future[Any]":
+        if self._closed:
+            job.fail(RuntimeError("the writer is closed"))
+        else:
+            self._waiting.put(job)
         return job.done
 
     @property
@@ -73,6 +77,7 @@ class Writer:
 
     def close(self) -> None:
         """Write what is waiting, then end; who waits is told by the event loop, if it still runs."""
+        self._closed = True
         self._waiting.put(None)
         self._thread.join()
 

@@ -15,6 +15,10 @@ from bartizan.errors import ConfigError
 
 HEADER_SECONDS = 20.0
 """Patience with a connection that has not sent the head of a request."""
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's head."""
+BODY_SECONDS = 90.0
+"""Patience with the rest of a request; the agents' side has less, and answers."""
 KEEP_ALIVE = 120
 """Seconds that an idle connection is kept: agents come back within their period."""
 MAX_CONNECTIONS = 20_000
@@ -23,28 +27,62 @@ STOP_SECONDS = 10
 
 
 class ImpatientProtocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, and a client that never finishes its request's head is let go."""
+    """HTTP as uvicorn speaks it, and a client that does not get on with it is let go.
+
+    One timer a connection, set by what has been achieved and never by bytes that merely came: uvicorn's own begins anew
+    with each of them, and has no limit to a head.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Somebody is there, and has so long to say what for."""
         super().connection_made(transport)
-        self._impatience = self.loop.call_later(HEADER_SECONDS, self._give_up)
+        self._timer: asyncio.TimerHandle | None = None
+        self._head: int | None = 0
+        self._whole = False
+        self._within(HEADER_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """More bytes; the head of a request has so many at most."""
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > MAX_HEAD and not self.transport.is_closing():
+                self.send_400_response("Request head too large.")
 
     def on_message_begin(self) -> None:
         """The first byte of a request: the rest of its head has so long again."""
         super().on_message_begin()
-        self._impatience.cancel()
-        self._impatience = self.loop.call_later(HEADER_SECONDS, self._give_up)
+        self._head, self._whole = 0, False
+        self._within(HEADER_SECONDS)
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
-        self._impatience.cancel()
+        """The head is whole; now the body."""
+        self._head = None
+        self._within(BODY_SECONDS)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole, and time is ours, unless it was answered before."""
+        super().on_message_complete()
+        self._whole = True
+        self._within(KEEP_ALIVE if self.cycle.response_complete else None)
+
+    def on_response_complete(self) -> None:
+        """The answer is out: time for another request, or for the rest of this one."""
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self._within(KEEP_ALIVE if self._whole else HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there any more."""
-        self._impatience.cancel()
+        self._within(None)
         super().connection_lost(exc)
+
+    def _within(self, seconds: float | None) -> None:
+        """So long until the connection is closed, if nothing is achieved before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)
 
     def _give_up(self) -> None:
         if not self.transport.is_closing():
@@ -91,6 +129,7 @@ def server_for(app: ASGIApp, *, tls: TlsFiles | None) -> Server:
         app,
         http=ImpatientProtocol,
         loop="none",
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -48,7 +48,7 @@ class Machine:
             if event.reported_type != EventType.NO_ACTION:
                 self.tpm.pcr_extend(event.pcr, event.digests)
         for entry in boot.ima.entries:
-            self.tpm.pcr_extend(entry.pcr, _extends(entry))
+            self.tpm.pcr_extend(entry.pcr, extensions(entry))
         self.files["bios_at_quote.bin"] = encode_agile_log(boot.log)
         self.files["ima_at_quote.bin"] = encode_binary(boot.ima)
         self.files.pop("txt_eventlog.bin", None)
@@ -93,7 +93,7 @@ class Machine:
             self.tpm.close()
 
 
-def _extends(entry: ImaEntry) -> dict[int, bytes]:
+def extensions(entry: ImaEntry) -> dict[int, bytes]:
     """What the recorded kernel (Debian 6.1) extends: its sha384 bank takes the SHA-1 hash padded with zeros."""
     if entry.is_violation:
         return {bank: b"\xff" * bank.size for bank in BANKS}

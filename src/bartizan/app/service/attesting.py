@@ -6,7 +6,7 @@ has told nobody of a result that it does not hold.
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
@@ -24,7 +24,7 @@ from bartizan.errors import SenderError
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.model.result import AttestationResult
-from bartizan.store.evidence import kept_boot
+from bartizan.store.kept import kept_boot
 from bartizan.store.nodes import find_node, standing
 from bartizan.store.reading import reading
 
@@ -94,6 +94,8 @@ class Attesting:
         """
         node = await self.node(request.node)
         async with node.lock:
+            if self.memory.find(node.record.uid) is not node:
+                raise UnknownNode(f"node {request.node!a} is enrolled no more")
             now = self.clock()
             issued = self.nonces.check(
                 node.record.uid, request.nonce, now=now.microseconds, after=node.progress.nonce_issued
@@ -121,6 +123,8 @@ class Attesting:
             record, progress = found
             made = Node(record=record, enrolment=enrolment_of(record, self.anchors), progress=progress)
             node = self.memory.put(made)
+        if node is None:
+            raise UnknownNode(f"node {uid!a} is enrolled no more")
         if node.state is None and node.progress.boot is not None:
             await self._resume(node)
         return node
@@ -143,6 +147,7 @@ class Attesting:
                 found = await reading(self.engine, rebuild)
             except SenderError as error:
                 self.keeper.damaged(node, str(error), self.clock())
+                node.progress = replace(node.progress, boot=None)  # as if it had not attested yet
                 return
             if found is not None:
                 node.state, posture, node.posture_id, node.digest = found

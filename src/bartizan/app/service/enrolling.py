@@ -34,20 +34,23 @@ from bartizan.model.protocol import EnrolRequest
 from bartizan.model.tpm import PublicArea
 from bartizan.store.joining import (
     APPROVED,
+    OPEN,
     REJECTED,
     PendingEnrolment,
     Review,
     add_review,
     begin_enrolment,
+    close_review,
+    drop_enrolment,
+    find_enrolment,
     find_registered,
     find_review,
     find_token,
     open_reviews,
-    take_enrolment,
     token_digest,
     use_token,
 )
-from bartizan.store.nodes import NewNode, add_node, enrolled_as, retire_node
+from bartizan.store.nodes import NewNode, add_node, enrolled_as, enrolled_since, retire_node
 from bartizan.store.rules import Author
 from bartizan.store.writer import Writer
 from bartizan.verify.credential import Entropy, ek_key
@@ -57,6 +60,8 @@ DEFAULT_PROJECT = 1
 """Where nodes belong that nobody has put anywhere yet."""
 MAX_OPEN_REVIEWS = 1000
 """Enrolments that wait for a person; beyond that, nobody unknown may ask."""
+MAX_OPEN_REVIEWS_OF_EK = 4
+"""Of them for one TPM: whoever has one cannot keep all others out."""
 RETRY_REVIEW = 60
 """Seconds after which a node asks again whether it was decided."""
 PINNED = (HashAlg.SHA256, HashAlg.SHA384, HashAlg.SHA512)
@@ -91,7 +96,10 @@ class _Keys(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Admission:
-    """Why a node may come in. replaces: whom it replaces, by a person's decision; same: it is enrolled already."""
+    """Why a node may come in. replaces: whom it replaces, by a person's decision; same: it is enrolled already.
+
+    review: the one that says so, and does so once.
+    """
 
     by: str
     project: int
@@ -99,6 +107,7 @@ class _Admission:
     registered: bool = False
     replaces: tuple[NodeRecord, ...] = ()
     same: NodeRecord | None = None
+    review: int | None = None
     approver: str | None = None
 
 
@@ -142,18 +151,21 @@ class Enrolling:
         )
 
     async def activate(self, enrolment: bytes, secret: bytes) -> Enrolled:
-        """The node that opened the credential.
+        """The node that opened the credential. The same answer again gives the same node: its reply may have been lost.
 
         Raises:
             EnrolError: there is no such enrolment, or it has expired. VerifyError: the secret is not what was sent.
             InReview: something changed meanwhile, and a person has to decide.
         """
         now = self.clock()
-        taken = await self.writer.submit(lambda connection: take_enrolment(connection, enrolment, now=now.milliseconds))
-        if taken is None:
-            raise EnrolError("no enrolment of this number waits for an answer: it has expired, or was answered before")
-        raw, digest = taken
+        waiting = await self.writer.submit(
+            lambda connection: find_enrolment(connection, enrolment, now=now.milliseconds)
+        )
+        if waiting is None:
+            raise EnrolError("no enrolment of this number waits for an answer: it has expired, or never was")
+        raw, digest = waiting
         if not hmac.compare_digest(hashlib.sha256(secret).digest(), digest):
+            await self.writer.submit(lambda connection: drop_enrolment(connection, enrolment))
             raise VerifyError("identity.ak-residency", "the activation's answer is not the secret that was sent")
         try:
             found = await self.writer.submit(lambda connection: self._enrolled(connection, raw, now))
@@ -183,8 +195,7 @@ class Enrolling:
             return admission
         if admission.same is not None:
             return Enrolled(record=admission.same)
-        if admission.token is not None and not use_token(connection, admission.token, now=now.milliseconds):
-            raise EnrolError("the join token was used meanwhile")
+        _use_up(connection, admission, now)
         for gone in admission.replaces:
             retire_node(connection, gone.id, at=now.milliseconds)
         new = NewNode(
@@ -206,6 +217,18 @@ class Enrolling:
         return Enrolled(record=record, replaced=tuple(gone.uid for gone in admission.replaces))
 
 
+def _use_up(connection: Connection, admission: _Admission, now: Now) -> None:
+    """What lets a node in does so once.
+
+    Raises:
+        EnrolError: its token was used meanwhile.
+    """
+    if admission.review is not None:
+        close_review(connection, admission.review)
+    if admission.token is not None and not use_token(connection, admission.token, now=now.milliseconds):
+        raise EnrolError("the join token was used meanwhile")
+
+
 def _admitted(
     connection: Connection, request: EnrolRequest, identity: ReportedIdentity, now: Now
 ) -> _Admission | Review:
@@ -223,18 +246,23 @@ def _admitted(
     for one in present:  # (1)
         if (one.name, one.role, one.ek_name, one.ak_name) == wanted:
             return _Admission(by="itself", project=one.project, same=one)
-    listed = find_registered(connection, ek_name)
+    keys, listed = _Keys(ek_name, ak_name), find_registered(connection, ek_name)
+    known = _standing_review(connection, request, keys, present)
     admission: _Admission | None = None
     if listed is not None:  # (2)
         if (listed.node_name, listed.role) != (request.name, request.role):
             expected = f"{listed.node_name} ({listed.role})"
             raise EnrolError(f"this EK is registered for {expected}, found {request.name} ({request.role})")
         admission = _Admission(by="registration", project=listed.project, registered=True)
-    elif request.token is not None:
+    elif request.token is not None and (known is None or (known.state != APPROVED and not present)):
         admission = _by_token(connection, request, now)
     if admission is not None and not present:
         return admission
-    return _reviewed(connection, request, _Keys(ek_name, ak_name), admission, present=present, now=now)  # (3)
+    if known is None:  # (3)
+        known = _put_before_a_person(connection, request, keys, admission, present=present, now=now)
+    if known.state == REJECTED:
+        raise EnrolError(f"rejected by {known.decided_by}: {known.reason}")
+    return known if known.state == OPEN else _by_review(known, admission, present)
 
 
 def _by_token(connection: Connection, request: EnrolRequest, now: Now) -> _Admission:
@@ -256,7 +284,34 @@ def _by_token(connection: Connection, request: EnrolRequest, now: Now) -> _Admis
     return _Admission(by=f"token {token.id} of {token.created_by}", project=token.project, token=token.id)
 
 
-def _reviewed(
+def _standing_review(
+    connection: Connection, request: EnrolRequest, keys: _Keys, present: Sequence[NodeRecord]
+) -> Review | None:
+    """The review of these keys under this name; one made before somebody came who would be replaced says nothing."""
+    known = find_review(
+        connection, ek_name=keys.ek_name, ak_name=keys.ak_name, node_name=request.name, role=request.role
+    )
+    if known is None or known.state == REJECTED:
+        return known
+    if enrolled_since(connection, [one.id for one in present], known.created_at):
+        close_review(connection, known.id)
+        return None
+    return known
+
+
+def _by_review(known: Review, admission: _Admission | None, present: Sequence[NodeRecord]) -> _Admission:
+    """The admission that a person gave; it replaces whom that person saw."""
+    return _Admission(
+        by=f"review {known.id}",
+        project=known.project,
+        registered=admission is not None and admission.registered,
+        replaces=tuple(present),
+        review=known.id,
+        approver=known.decided_by,
+    )
+
+
+def _put_before_a_person(
     connection: Connection,
     request: EnrolRequest,
     keys: _Keys,
@@ -264,30 +319,16 @@ def _reviewed(
     *,
     present: Sequence[NodeRecord],
     now: Now,
-) -> _Admission | Review:
-    """What a person decided about these keys under this name, or the review that is open now.
+) -> Review:
+    """A new review.
 
     Raises:
-        EnrolError: it was rejected, or too many wait already.
+        EnrolError: too many wait already.
     """
-    known = find_review(
-        connection, ek_name=keys.ek_name, ak_name=keys.ak_name, node_name=request.name, role=request.role
-    )
-    if known is not None and known.state == REJECTED:
-        raise EnrolError(f"rejected by {known.decided_by}: {known.reason}")
-    if known is not None and known.state == APPROVED:
-        return _Admission(
-            by=f"review {known.id}",
-            project=known.project,
-            token=None if admission is None else admission.token,
-            registered=admission is not None and admission.registered,
-            replaces=tuple(present),
-            approver=known.decided_by,
-        )
-    if known is not None:
-        return known
     if open_reviews(connection) >= MAX_OPEN_REVIEWS:
         raise EnrolError(f"{MAX_OPEN_REVIEWS} enrolments wait for a review already; ask with a join token")
+    if open_reviews(connection, ek_name=keys.ek_name) >= MAX_OPEN_REVIEWS_OF_EK:
+        raise EnrolError(f"{MAX_OPEN_REVIEWS_OF_EK} enrolments of this TPM wait for a review already")
     kind, why = _unusual(request, keys, present)
     project = admission.project if admission is not None else present[0].project if present else DEFAULT_PROJECT
     new = {

@@ -21,7 +21,16 @@ from bartizan.formats.cbor import encode_cbor
 from bartizan.model.node import Silence
 from bartizan.model.protocol import EvidenceRequest
 from bartizan.store.alarms import raise_alarm
-from bartizan.store.evidence import Interning, add_boot, add_entries, add_posture, encode_quote, set_stuck
+from bartizan.store.evidence import (
+    Interning,
+    add_boot,
+    add_entries,
+    add_posture,
+    encode_quote,
+    replace_boot,
+    set_stuck,
+)
+from bartizan.store.kept import set_aside
 from bartizan.store.nodes import MAX_REFUSAL, attested, refused, set_boot, set_rules
 from bartizan.store.results import Verdict, add_result, renew_result
 from bartizan.store.writer import Row, Writer
@@ -59,7 +68,7 @@ class Keeper:
             sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
         """
         due = now.milliseconds + self.settings.period * 1000
-        change = _Change(node, judged, rules=self.rules.digest, at=now.milliseconds)
+        change = _Change(node, judged, rules=self._named(judged.state), at=now.milliseconds)
         row = {
             "of_node": node.record.id,
             "accepted": node.progress.accepted + 1,
@@ -100,7 +109,7 @@ class Keeper:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
         """
-        change = _Change(node, Judged(state=state), rules=self.rules.digest, at=now.milliseconds)
+        change = _Change(node, Judged(state=state), rules=self._named(state), at=now.milliseconds)
         numbers = await self.writer.submit(change.rejudge)
         before = node.digest
         change.remember(numbers)
@@ -110,21 +119,30 @@ class Keeper:
         )
         return before != node.digest
 
+    def _named(self, state: NodeState) -> bytes:
+        """What names the rules that a state was judged by; nothing, if others came into force meanwhile."""
+        return self.rules.digest if state.rules is self.rules.rules else b""
+
     def refused(self, node: Node, why: str, now: Now) -> None:
         """Say of a node that its last attempt was refused; nobody waits for that."""
         self.refusals[why.partition(":")[0][:64]] += 1
         said = why[:MAX_REFUSAL]
         node.progress = replace(node.progress, attempted_at=now.milliseconds, refusal=said)
         row = {"of_node": node.record.id, "attempted_at": now.milliseconds, "refusal": said}
+        row["of_accepted"] = node.progress.accepted
         self._unattended(self.writer.submit_row(refused, row))
 
     def damaged(self, node: Node, why: str, now: Now) -> None:
         """What is kept of a node does not hold: somebody else wrote to the database, or the disk failed."""
         log.error("kept evidence does not hold", node=node.record.name, why=why)
         said = f"what is kept of node {node.record.name} does not hold, and was left aside: {why}"
-        self._unattended(
-            self.writer.submit(lambda connection: raise_alarm(connection, "damaged", said, now=now.milliseconds))
-        )
+
+        def leave_aside(connection: Connection) -> None:
+            set_aside(connection, node.record.id)
+            self.interning.forget()
+            raise_alarm(connection, "damaged", said, now=now.milliseconds)
+
+        self._unattended(self.writer.submit(leave_aside))
 
     def _unattended(self, written: "asyncio.Future[None]") -> None:
         self._pending.add(written)
@@ -160,6 +178,15 @@ class _Change:
         self._stuck = before is None or after.stuck != before.stuck
 
     @property
+    def _begins_boot(self) -> bool:
+        """Another boot than before; all logs may come again within one."""
+        before = self._node.state
+        if self._judged.boot is None or before is None:
+            return self._judged.boot is not None
+        old, new = (state.evidence.quote.attest.clock for state in (before, self._judged.state))
+        return (old.reset_count, old.restart_count) != (new.reset_count, new.restart_count)
+
+    @property
     def numbers(self) -> _Numbers:
         """Those of before."""
         progress = self._node.progress
@@ -176,7 +203,9 @@ class _Change:
         node, judged, before = self._node, self._judged, self.numbers
         stuck = findings_json(judged.state.stuck)
         number = before.boot
-        if judged.boot is not None or number is None:
+        if judged.boot is not None and number is not None and not self._begins_boot:
+            replace_boot(connection, number, judged.boot, stuck=stuck)
+        elif judged.boot is not None or number is None:
             number = add_boot(connection, node.record.id, judged.boot, stuck=stuck, now=self._at)
             set_boot(connection, node.record.id, number)
         elif self._stuck:
@@ -204,7 +233,7 @@ class _Change:
         if verdict is None:
             return number
         set_rules(connection, self._node.record.id, self._rules)
-        if number is None or self._judged.boot is not None or verdict.digest != self._node.digest:
+        if number is None or self._begins_boot or verdict.digest != self._node.digest:
             return add_result(connection, self._node.record.id, verdict, boot=boot, now=self._at)
         renew_result(connection, number, verdict.document, now=self._at)
         return number

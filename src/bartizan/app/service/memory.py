@@ -41,23 +41,29 @@ class Memory:
         self._states = states
         self._entries = entries
         self._held = 0
+        self._gone: set[str] = set()
 
     def find(self, uid: str) -> Node | None:
         """A node that was put in."""
         return self._nodes.get(uid)
 
-    def put(self, node: Node) -> Node:
-        """Keep a node; whoever came first stays."""
+    def put(self, node: Node) -> Node | None:
+        """Keep a node; whoever came first stays. None if it was forgotten while it was read."""
+        if node.record.uid in self._gone:
+            return None
         return self._nodes.setdefault(node.record.uid, node)
 
     def forget(self, uid: str) -> None:
         """Drop a node: it is enrolled no more."""
+        self._gone.add(uid)
         self._nodes.pop(uid, None)
         self._held -= self._used.pop(uid, 0)
 
     def used(self, node: Node) -> None:
         """The node's state was used or replaced; those used longest ago make room."""
         uid = node.record.uid
+        if uid in self._gone:
+            return
         size = 0 if node.state is None else held_entries(node.state)
         self._held += size - self._used.pop(uid, 0)
         self._used[uid] = size

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from bartizan.app.attest_again import reappraise
+from bartizan.app.attest_again import judged_by, reappraise
 from bartizan.app.service.attesting import Attesting
 from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.keeping import Keeper
@@ -93,8 +93,9 @@ class Reappraising:
     async def _judge_locked(self, node: Node, now: Now) -> bool:
         if node.state is None:
             return False
-        rules = self.rules.rules
-        state = await asyncio.to_thread(reappraise, node.state, rules=rules, now=now.date)
+        rules, state = self.rules.rules, node.state
+        if not judged_by(state, rules=rules, now=now.date):  # a state that was just rebuilt is judged by them already
+            state = await asyncio.to_thread(reappraise, state, rules=rules, now=now.date)
         return await self.keeper.rejudged(node, state, now)
 
     def _end(self, now: Now) -> None:

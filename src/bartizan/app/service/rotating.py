@@ -14,9 +14,11 @@ async def rotate_keys(service: Service, who: Who) -> int:
     """Make a new key; when it will sign, in milliseconds since 1970 UTC.
 
     Raises:
-        Conflict: one is announced already. ConfigError: it cannot be written.
+        Conflict: one is announced already, or the operator's own key signs. ConfigError: it cannot be written.
     """
     now, signer = service.clock(), service.signer
+    if signer.own is not None:
+        raise Conflict("trust.ear_key in the settings names the key that signs; to change it, put another file there")
 
     def run(_: Connection, __: Author) -> int:
         if signer.announcing(now):

@@ -14,6 +14,7 @@ from bartizan.app.service.attempts import Attempts
 from bartizan.app.service.attesting import Attesting
 from bartizan.app.service.clock import Clock, Now, system_clock
 from bartizan.app.service.enrolling import Enrolling
+from bartizan.app.service.housekeeping import Housekeeping
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.keys import nonce_key
 from bartizan.app.service.memory import Memory
@@ -52,6 +53,7 @@ class Service:
     watch: Watch
     syslog: Syslog
     attempts: Attempts
+    housekeeping: Housekeeping
     started: Now
 
     async def read(self, query: Callable[[Connection], Given]) -> Given:
@@ -109,13 +111,18 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 memory=memory,
                 rules=rules,
                 keeper=keeper,
-                signer=Signer(folder=folder / "keys" / "ear", lifetime=settings.trust.ear_lifetime),
+                signer=Signer(
+                    folder=folder / "keys" / "ear",
+                    lifetime=settings.trust.ear_lifetime,
+                    own=Path(settings.trust.ear_key) if settings.trust.ear_key else None,
+                ),
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
                 watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock),
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
+                housekeeping=Housekeeping(writer=writer, interning=interning, settings=settings.storage, clock=clock),
                 started=clock(),
             )
             with closing(service.syslog):
@@ -133,6 +140,7 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(service.watch.run(), name="bartizan-watch"),
         asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
+        asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
     ]
     try:
         yield

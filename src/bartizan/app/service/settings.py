@@ -55,7 +55,7 @@ class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Whom to trust. roots: a folder of TPM CAs instead of those that ship; ear_lifetime: seconds.
 
-    ear_key: `pkcs11:` URI or a PEM file of an EC P-256 key; without one a key is made and rotated.
+    ear_key: a PEM file with an EC P-256 key; without one, keys are made and rotated.
     two_persons: whoever proposed Reference Values, or put in a policy, is not the one who puts them in force.
     """
 

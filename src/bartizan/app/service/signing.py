@@ -34,21 +34,25 @@ class _Key:
 
 @dataclass(slots=True, kw_only=True)
 class Signer:
-    """Signs results. folder: where the keys are; lifetime: seconds of a token."""
+    """Signs results. folder: where the keys are; own: the operator's own key instead; lifetime: seconds of a token."""
 
     folder: Path
     lifetime: int
+    own: Path | None = None
     announced: int = ANNOUNCED
 
     def rotate(self, now: Now) -> None:
-        """Make a new key; it signs after its announcement.
+        """Make a new key; it signs after its announcement, and is newer than every other also by a clock set back.
 
         Raises:
-            ConfigError: the folder cannot be written to.
+            ConfigError: the folder cannot be written to, or the operator's own key signs.
         """
+        if self.own is not None:
+            raise ConfigError(f"trust.ear_key: {self.own} signs results; to change it, put another file there")
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_secret(self.folder / f"{now.milliseconds:015d}{SUFFIX}", pem)
+        newest = max(map(_made, self._names()), default=0)
+        write_secret(self.folder / f"{max(now.milliseconds, newest + 1):015d}{SUFFIX}", pem)
 
     def announcing(self, now: Now) -> bool:
         """A key is published that does not sign yet.
@@ -62,12 +66,16 @@ class Signer:
         """An EAR of this result. expires: seconds since 1970 UTC when it holds no longer than the state.
 
         Raises:
-            ConfigError: the keys cannot be read.
+            ConfigError: the keys cannot be read or used.
         """
         issued = now.milliseconds // 1000
         end = min(expires, issued + self.lifetime)
         claims = ear_claims(result, issued_at=issued, expires=end, nonce=nonce, submodule=subject)
-        return sign_ear(claims, self._in_use(now).pem)
+        key = self._in_use(now)
+        try:
+            return sign_ear(claims, key.pem)
+        except DecodeError as error:
+            raise _unusable(key, self.folder, error) from error
 
     def jwks(self, now: Now) -> dict[str, Any]:
         """The published keys: the one in use, those announced, those whose tokens may be out.
@@ -90,13 +98,18 @@ class Signer:
 
     def _keys(self, now: Now) -> list[_Key]:
         """Every key, the oldest first; one is made where there is none."""
+        if self.own is not None:
+            pem = read_secret(self.own)
+            if pem is None:
+                raise ConfigError(f"trust.ear_key: {self.own}: no such file")
+            return [_Key(made=0, pem=pem, from_=0)]
         names = self._names()
         if not names:
             self.rotate(now)
             names = self._names()
         keys: list[_Key] = []
         for name in names:
-            made = int(name.removesuffix(SUFFIX))
+            made = _made(name)
             pem = read_secret(self.folder / name)
             if pem is not None:
                 keys.append(_Key(made=made, pem=pem, from_=made + self.announced * 1000 if keys else made))
@@ -107,9 +120,17 @@ class Signer:
         return sorted(name for name in names if name.removesuffix(SUFFIX).isdecimal())
 
 
+def _made(name: str) -> int:
+    return int(name.removesuffix(SUFFIX))
+
+
+def _unusable(key: _Key, folder: Path, error: DecodeError) -> ConfigError:
+    return ConfigError(f"{folder / f'{key.made:015d}{SUFFIX}'}: {error.why}")
+
+
 def _published(key: _Key, folder: Path) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = public_jwks(key.pem)["keys"]
     except DecodeError as error:
-        raise ConfigError(f"{folder / f'{key.made:015d}{SUFFIX}'}: {error.why}") from error
+        raise _unusable(key, folder, error) from error
     return found

@@ -5,6 +5,7 @@ or the service itself was away, that is one alarm about the service and none abo
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -14,56 +15,55 @@ from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.settings import Attestation
 from bartizan.model.node import Silence
-from bartizan.store.alarms import clear_alarms, last_beat, raise_alarm, set_beat
-from bartizan.store.watching import behind, counts, mark, postpone
+from bartizan.store.alarms import alarms, clear_alarms, last_beat, raise_alarm, set_beat
+from bartizan.store.watching import behind, counts, hasten, mark, postpone
 from bartizan.store.writer import Writer
 
 SECOND = 1000
 BEAT_EVERY = 5 * SECOND
 """Milliseconds between two notes that the service is alive."""
-AWAY = 30 * SECOND
-"""Milliseconds without such a note after which the service was away."""
 AT_ONCE = 10_000
 """Nodes marked in one look."""
 MASS_SHARE, MASS_LEAST = 0.2, 5
 """So large a part of the fleet, and so many nodes, late at once are the service's or the network's fault."""
+MASS = "mass-late"
 log = structlog.get_logger("bartizan.watch")
 
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One look a second. late: nodes found late since the start."""
+    """One look a second."""
 
     writer: Writer
     memory: Memory
     settings: Attestation
     clock: Clock
     beaten_at: int = 0
+    looked_at: int = 0
 
     async def run(self) -> None:
         """Look every second, until cancelled."""
         while True:
             await asyncio.sleep(1)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # the outermost loop: a full disk must not leave everybody unwatched for good
+                log.exception("the watch could not look")
 
-    async def begin(self) -> int:
-        """At the start: if the service was away, nobody is late for it. Returns for how many milliseconds it was."""
+    async def begin(self) -> None:
+        """At the start: if the service was away, nobody is late for it."""
         now = self.clock()
-        return await self.writer.submit(lambda connection: self._begin(connection, now))
-
-    def _begin(self, connection: Connection, now: Now) -> int:
-        at, beat = now.milliseconds, last_beat(connection)
-        set_beat(connection, now=at)
-        away = 0 if beat is None else max(0, at - beat)
-        if away > AWAY:
-            postponed = postpone(connection, until=at + self.settings.period * SECOND)
-            why = f"the service was away for {away // SECOND} s; {postponed} nodes were due meanwhile and are not late"
-            raise_alarm(connection, "away", why, now=at)
-        return away
+        since = await self.writer.submit(last_beat)
+        await self.writer.submit(lambda connection: clear_alarms(connection, "away", now=now.milliseconds))
+        await self._since(now.milliseconds if since is None else since, now)
+        await self.writer.submit(lambda connection: set_beat(connection, now=now.milliseconds))
+        self.beaten_at = self.looked_at = now.milliseconds
 
     async def look(self) -> None:
         """Mark who is late or expired now, and say it: one by one, or as one alarm."""
         now = self.clock()
+        await self._since(self.looked_at or now.milliseconds, now)
+        self.looked_at = now.milliseconds
         late = now.milliseconds - self.settings.late * SECOND
         expired = now.milliseconds - self.settings.expired * SECOND
         found = await self.writer.submit(lambda connection: self._look(connection, late, expired, now.milliseconds))
@@ -72,6 +72,21 @@ class Watch:
                 node = self.memory.find(uid)
                 if node is not None and node.progress.due < late:
                     node.progress = replace(node.progress, silence=silence)
+
+    async def _since(self, before: int, now: Now) -> None:
+        """Move due times where they mean nothing: the service was away or paused since then, or its clock set back."""
+        passed, until = now.milliseconds - before, now.milliseconds + self.settings.period * SECOND
+        if passed > self.settings.late * SECOND:
+            moved = await self.writer.submit(lambda connection: _postponed(connection, passed, until, now.milliseconds))
+            self._move(lambda due: max(due, until))
+            log.warning("the service was away", seconds=passed // SECOND, postponed=moved)
+        elif passed < 0:
+            await self.writer.submit(lambda connection: hasten(connection, until=until))
+            self._move(lambda due: min(due, until))
+
+    def _move(self, due: Callable[[int], int]) -> None:
+        for node in self.memory.all():
+            node.progress = replace(node.progress, due=due(node.progress.due), silence=Silence.NONE)
 
     def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
         found: dict[Silence, list[str]] = {}
@@ -84,23 +99,39 @@ class Watch:
                 mark(connection, [number for number, _, _ in rows], silence=after, before=before)
             found[after] = [uid for _, uid, _ in rows]
             self._say(connection, after, [name for _, _, name in rows], at)
-        if at - self.beaten_at >= BEAT_EVERY:
+        if abs(at - self.beaten_at) >= BEAT_EVERY:
+            self._clear(connection, at)
             set_beat(connection, now=at)
             self.beaten_at = at
         return found
 
     def _say(self, connection: Connection, silence: Silence, names: list[str], at: int) -> None:
-        if silence is Silence.LATE:
-            fleet = counts(connection)
-            behind_now, every = fleet[Silence.LATE] + fleet[Silence.EXPIRED], sum(fleet.values())
-            mass = behind_now >= MASS_LEAST and behind_now >= MASS_SHARE * every
-            if mass and names:
-                why = f"{behind_now} of {every} nodes are late at once: look at the network and at this service first"
-                clear_alarms(connection, "mass-late", now=at)
-                raise_alarm(connection, "mass-late", why, now=at)
-                log.warning("many nodes late at once", late=behind_now, nodes=every)
-                return
-            if not mass:
-                clear_alarms(connection, "mass-late", now=at)
+        mass = _mass(connection) if names else None
+        if mass is not None:
+            raise_alarm(connection, MASS, mass, now=at)
+            log.warning("many nodes late at once", why=mass)
+            return
         for name in names:
             log.warning("node silent", node=name, state=silence.name.lower())
+
+    def _clear(self, connection: Connection, at: int) -> None:
+        """The alarm about many ends when they are many no more."""
+        if any(one.kind == MASS for one in alarms(connection, standing=True)) and _mass(connection) is None:
+            clear_alarms(connection, MASS, now=at)
+
+
+def _mass(connection: Connection) -> str | None:
+    """What to say if so many nodes are behind that it is nobody's own silence."""
+    fleet = counts(connection)
+    late, every = fleet[Silence.LATE] + fleet[Silence.EXPIRED], sum(fleet.values())
+    if late < MASS_LEAST or late < MASS_SHARE * every:
+        return None
+    return f"{late} of {every} nodes are late at once: look at the network and at this service first"
+
+
+def _postponed(connection: Connection, away: int, until: int, now: int) -> int:
+    moved = postpone(connection, until=until)
+    why = f"the service was away for {away // SECOND} s; {moved} nodes were due meanwhile and are not late"
+    raise_alarm(connection, "away", why, now=now)
+    set_beat(connection, now=now)
+    return moved

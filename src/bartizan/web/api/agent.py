@@ -3,7 +3,6 @@
 Plain ASGI: these few calls are nearly all that the service does, and none of them needs what a framework brings.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -18,26 +17,30 @@ from bartizan.app.service.service import Service
 from bartizan.app.service.verdicts import keeps_down
 from bartizan.errors import BartizanError, DecodeError, VerifyError
 from bartizan.formats.agent_message import (
+    MAX_ENROL,
     MAX_MESSAGE,
+    MAX_SHORT,
     decode_activate,
     decode_challenge,
     decode_enrol,
     decode_evidence,
 )
 from bartizan.web.api.agent_answers import AT_ONCE, Answer, Unusable, failed, good, refused, waiting
+from bartizan.web.api.agent_body import LARGE, Bodies
 
 PREFIX = "/v1/agent/"
 CBOR = b"application/cbor"
-BODY_SECONDS = 60.0
-"""Patience with a request's body."""
-LARGE = 64 * 1024
-"""Bytes from which a request is taken for a full attestation, before it is read."""
 STORE_BUSY = 5
 """Seconds after which to come back when the database cannot be written."""
 log = structlog.get_logger("bartizan.agent")
 
 
-Handler = Callable[[bytes], Awaitable[Answer]]
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one path does. most: bytes of its requests."""
+
+    handler: Callable[[bytes], Awaitable[Answer]]
+    most: int
 
 
 @dataclass(slots=True)
@@ -45,14 +48,15 @@ class AgentEndpoint:
     """Everything below `/v1/agent/`, as one ASGI application."""
 
     service: Service
-    handlers: dict[str, Handler] = field(init=False)
+    bodies: Bodies = field(default_factory=Bodies)
+    calls: dict[str, _Call] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.handlers = {
-            "enrol": self._enrol,
-            "activate": self._activate,
-            "challenge": self._challenge,
-            "evidence": self._evidence,
+        self.calls = {
+            "enrol": _Call(self._enrol, MAX_ENROL),
+            "activate": _Call(self._activate, MAX_SHORT),
+            "challenge": _Call(self._challenge, MAX_SHORT),
+            "evidence": _Call(self._evidence, MAX_MESSAGE),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,8 +76,9 @@ class AgentEndpoint:
 
     async def _answer(self, scope: HTTPScope, receive: Receive) -> Answer:
         try:
-            handler = self._handler(scope)
-            return await handler(await _body(receive))
+            call = self._called(scope)
+            async with self.bodies.read(receive, most=call.most) as body:
+                return await call.handler(body)
         except InReview as review:
             return waiting(review)
         except BartizanError as error:
@@ -83,25 +88,25 @@ class AgentEndpoint:
             why = "the database cannot be written"
             return failed(HTTPStatus.SERVICE_UNAVAILABLE, "busy", why, retry_after=STORE_BUSY)
 
-    def _handler(self, scope: HTTPScope) -> Handler:
+    def _called(self, scope: HTTPScope) -> _Call:
         """Who answers a request, judged by its head.
 
         Raises:
             Unusable: nobody. Busy: it will be a full attestation, and too many of them wait already.
         """
         name = scope["path"].removeprefix(PREFIX).strip("/")
-        handler = self.handlers.get(name)
-        if handler is None:
-            raise Unusable(HTTPStatus.NOT_FOUND, f"no such call: {', '.join(self.handlers)} expected")
+        call = self.calls.get(name)
+        if call is None:
+            raise Unusable(HTTPStatus.NOT_FOUND, f"no such call: {', '.join(self.calls)} expected")
         if scope["method"] != "POST":
             raise Unusable(HTTPStatus.METHOD_NOT_ALLOWED, "POST expected")
         headers = dict(scope["headers"])
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != CBOR:
             raise Unusable(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "application/cbor expected")
-        size = _declared(headers)
+        size = _declared(headers, most=call.most)
         if name == "evidence" and (size is None or size > LARGE):
             self.service.attesting.storm.check()
-        return handler
+        return call
 
     async def _enrol(self, raw: bytes) -> Answer:
         opened = await self.service.enrolling.enrol(decode_enrol(raw), raw)
@@ -144,32 +149,7 @@ class AgentEndpoint:
         return good({"result": said}, accepted.offer)
 
 
-async def _body(receive: Receive) -> bytes:
-    """A request's body, in time and within its limit.
-
-    Raises:
-        Unusable: it is neither, or the sender went away.
-    """
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise Unusable(HTTPStatus.BAD_REQUEST, "the sender went away")
-                parts.append(message["body"])
-                size += len(parts[-1])
-                if size > MAX_MESSAGE:
-                    raise Unusable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_MESSAGE} bytes expected")
-                if not message.get("more_body", False):
-                    return parts[0] if len(parts) == 1 else b"".join(parts)
-    except TimeoutError as error:
-        why = f"the whole request within {BODY_SECONDS:g} s expected"
-        raise Unusable(HTTPStatus.REQUEST_TIMEOUT, why) from error
-
-
-def _declared(headers: Mapping[bytes, bytes]) -> int | None:
+def _declared(headers: Mapping[bytes, bytes], *, most: int) -> int | None:
     """The size that a request announces.
 
     Raises:
@@ -177,6 +157,6 @@ def _declared(headers: Mapping[bytes, bytes]) -> int | None:
     """
     said = headers.get(b"content-length", b"")
     size = int(said) if said.isdigit() and len(said) < 20 else None  # noqa: PLR2004  more digits than a size has
-    if size is not None and size > MAX_MESSAGE:
-        raise Unusable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_MESSAGE} bytes expected, found {size}")
+    if size is not None and size > most:
+        raise Unusable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {most} bytes expected, found {size}")
     return size

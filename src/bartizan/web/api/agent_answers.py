@@ -59,6 +59,8 @@ def refused(error: BartizanError, offer: Offer | None = None) -> Answer:
     said: dict[Key, object] = {"kind": kind, "what": kind, "why": str(error)[:MAX_ERROR]}
     if isinstance(error, Unusable):
         status = error.status
+        kind = "size" if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else kind
+        said |= {"kind": kind, "what": kind}
     elif isinstance(error, DecodeError):
         said = {"kind": kind, "what": error.what, "why": error.why[:MAX_ERROR], "offset": error.offset}
         if error.what.endswith(".version"):

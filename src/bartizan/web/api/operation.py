@@ -13,6 +13,7 @@ from litestar.openapi.spec import (
     Schema,
 )
 
+from bartizan.model.node import Role
 from bartizan.web.api.problem import MEDIA_TYPE
 from bartizan.web.api.rights import RIGHTS
 
@@ -39,6 +40,14 @@ REFUSALS = {
     429: "Too many attempts; see Retry-After",
     503: "The service cannot do its part now; see Retry-After",
 }
+TAGGED = frozenset({"show_node", "show_result", "show_reference"})
+"""Operations whose answer has an ETag."""
+MORE_ANSWERS: Mapping[str, tuple[str, OpenAPIType]] = {
+    "show_result": ("application/eat+jwt", OpenAPIType.STRING),
+    "show_reference_document": ("application/json", OpenAPIType.OBJECT),
+}
+"""Answers of another media type or kind than the handler's type says."""
+READERS = frozenset(Role)
 PROBLEM = "#/components/schemas/Problem"
 
 
@@ -57,13 +66,27 @@ class Described(Operation):
         if right is not None and right.roles:
             self.security = [{"token": []}, {"session": []}]
             statuses |= {401, 403}
+            statuses |= {409} if right.roles != READERS else set()
         if self.request_body is not None:
             statuses |= {409, 413, 415, 422}
+        if self.operation_id == "sign_out":
+            statuses |= {409}
         if self.operation_id == "sign_in":
             statuses |= {401, 429}
         if any(not isinstance(one, Reference) and one.param_in == "path" for one in self.parameters or []):
             statuses |= {404, 409, 412}
+        self._mend_answers()
         self.responses = {**(self.responses or {}), **{str(status): _problem(status) for status in sorted(statuses)}}
+
+    def _mend_answers(self) -> None:
+        """What is not said by the handler's type."""
+        found = (self.responses or {}).get("200")
+        if self.operation_id in TAGGED:
+            self.responses = {**(self.responses or {}), "304": OpenAPIResponse(description="The asker has it already")}
+        more = MORE_ANSWERS.get(self.operation_id or "")
+        if isinstance(found, OpenAPIResponse) and more is not None:
+            media_type, kind = more
+            found.content = {**(found.content or {}), media_type: OpenAPIMediaType(schema=Schema(type=kind))}
 
 
 def _problem(status: int) -> OpenAPIResponse:

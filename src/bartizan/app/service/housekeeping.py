@@ -1,0 +1,77 @@
+"""Housekeeping: once an hour the service lets go of what is older than its settings keep."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from bartizan.app.service.clock import Clock
+from bartizan.app.service.settings import Storage
+from bartizan.store.evidence import Interning
+from bartizan.store.retention import (
+    AT_ONCE,
+    drop_alarms,
+    drop_boots,
+    drop_enrolments,
+    drop_results,
+    drop_unused_blobs,
+    drop_unused_entries,
+)
+from bartizan.store.writer import Writer
+
+HOUR = 3600
+DAY = 86_400_000
+"""Milliseconds."""
+log = structlog.get_logger("bartizan.housekeeping")
+
+
+@dataclass(slots=True, kw_only=True)
+class Housekeeping:
+    """The use case; each step is a transaction of its own, so that attestations go on in between."""
+
+    writer: Writer
+    interning: Interning
+    settings: Storage
+    clock: Clock
+
+    async def run(self) -> None:
+        """Tidy up every hour, until cancelled."""
+        while True:
+            await asyncio.sleep(HOUR)
+            try:
+                await self.tidy()
+            except Exception:  # the outermost loop: what stops one round must not stop the next
+                log.exception("housekeeping stopped")
+
+    async def tidy(self) -> dict[str, int]:
+        """Drop what is too old; how many rows of what went."""
+        before = self.clock().milliseconds - self.settings.history_days * DAY
+        gone = {
+            "results": await self._all(lambda connection: drop_results(connection, before=before)),
+            "boots": await self._all(lambda connection: drop_boots(connection, before=before)),
+            "enrolments": await self.writer.submit(
+                lambda connection: drop_enrolments(connection, before=self.clock().milliseconds)
+            ),
+            "alarms": await self.writer.submit(lambda connection: drop_alarms(connection, before=before)),
+        }
+        if gone["boots"]:
+            gone["logs"] = await self._all(drop_unused_blobs)
+            gone["entries"] = await self.writer.submit(self._drop_entries)
+        if any(gone.values()):
+            log.info("tidied up", **gone)
+        return gone
+
+    def _drop_entries(self, connection: Connection) -> int:
+        self.interning.forget()
+        return drop_unused_entries(connection)
+
+    async def _all(self, step: Callable[[Connection], int]) -> int:
+        """Repeat a step until it finds less than it takes at once."""
+        every = 0
+        while True:
+            gone = await self.writer.submit(step)
+            every += gone
+            if gone < AT_ONCE:
+                return every

@@ -1,0 +1,169 @@
+"""What nodes sent, read again as it was kept: every part is held against its digest, for disks fail and people edit.
+
+Every function takes the connection of its caller's transaction.
+"""
+
+import hashlib
+import hmac
+import os
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from bartizan.errors import DecodeError
+from bartizan.formats.cbor import decode_cbor
+from bartizan.formats.cbor_shape import Fields, Place, many, octets, unsigned
+from bartizan.model.cbor import Map
+from bartizan.model.node import KeptBoot
+from bartizan.store.evidence import AT_ONCE, DIGEST_BYTES, entry_digest, list_digest, logs_digest
+from bartizan.store.tables import blob, boot, ima_chunk, ima_entry, node_state
+
+BLOB_DIGEST_BYTES = 32
+NUMBER_BYTES = 8
+MAX_UNPACKED = 256 * 1024 * 1024
+"""Bytes that anything kept may have: a request has at most a quarter of it."""
+
+
+def kept_boot(connection: Connection, node_id: int) -> KeptBoot | None:
+    """Everything of a node's present boot; None if nothing was accepted yet.
+
+    Raises:
+        DecodeError: it is not what was kept.
+    """
+    row = _boot_row(connection, node_id)
+    if row is None or row.evidence is None:
+        return None
+    quote = Fields(decode_cbor(row.evidence), Place("kept quote"))
+    logs = [_content(connection, number) for number in _log_numbers(row)]
+    if row.digest is not None and not hmac.compare_digest(row.digest, logs_digest(logs)):
+        raise _damaged("kept logs", "other logs than those of this boot")
+    boot_log, launch_log, command_line, *others = logs
+    return KeptBoot(
+        attest=quote.need("attest", "attest", octets),
+        signature=quote.need("signature", "signature", octets),
+        pcrs=quote.need("pcrs", "pcrs", _pcrs),
+        nonce=quote.need("nonce", "nonce", octets),
+        accepted_at=row.accepted_at,
+        posture=_content(connection, row.posture),
+        boot_log=boot_log,
+        launch_log=launch_log,
+        command_line=command_line,
+        other_logs=tuple(log for log in others if log is not None),
+        ima=_entries(connection, row.id),
+        stuck=_unpacked(row.stuck, "kept findings"),
+    )
+
+
+def set_aside(connection: Connection, node_id: int) -> int:
+    """Make what is damaged in a node's present boot unfindable, so that it is stored anew; returns how many parts."""
+    row = _boot_row(connection, node_id)
+    if row is None:
+        return 0
+    count = 0
+    for number in {*_log_numbers(row, strict=False), row.posture} - {None}:
+        try:
+            _content(connection, number)
+        except DecodeError:
+            lost = update(blob).where(blob.c.id == number).values(digest=os.urandom(BLOB_DIGEST_BYTES))
+            count += connection.execute(lost).rowcount
+    numbers = {number for chunk in _chunks(connection, row.id) for number in _numbers(chunk.entries, strict=False)}
+    for one in _rows(connection, sorted(numbers)):
+        if entry_digest(one.content) != one.digest:
+            lost = update(ima_entry).where(ima_entry.c.id == one.id).values(digest=os.urandom(DIGEST_BYTES))
+            count += connection.execute(lost).rowcount
+    return count
+
+
+def _boot_row(connection: Connection, node_id: int) -> Row[Any] | None:
+    query = (
+        select(node_state.c.evidence, node_state.c.accepted_at, node_state.c.posture, boot)
+        .join(boot, boot.c.id == node_state.c.boot)
+        .where(node_state.c.node == node_id)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def _log_numbers(row: Row[Any], *, strict: bool = True) -> list[int | None]:
+    """Blob numbers of a boot's logs. strict: others that cannot be read are an error, else there are none."""
+    try:
+        others = many(unsigned, least=0)(decode_cbor(row.other_logs), Place("kept logs"))
+    except DecodeError:
+        if strict:
+            raise
+        others = ()
+    return [row.boot_log, row.launch_log, row.command_line, *others]
+
+
+def _pcrs(value: object, place: Place) -> dict[int, bytes]:
+    if not isinstance(value, Map):
+        raise place.refuse("a map expected")
+    return {unsigned(bank, place): octets(values, place) for bank, values in value.items()}
+
+
+def _entries(connection: Connection, boot_id: int) -> bytes | None:
+    """A boot's IMA list in the kernel's binary form."""
+    chunks = _chunks(connection, boot_id)
+    if not chunks:
+        return None
+    numbers = [_numbers(chunk.entries) for chunk in chunks]
+    contents = {row.id: row.content for row in _rows(connection, sorted({one for some in numbers for one in some}))}
+    lists: list[bytes] = []
+    held = 0
+    for chunk, some in zip(chunks, numbers, strict=True):
+        entries = [contents[number] for number in some if number in contents]
+        if chunk.first != held or len(entries) != len(some):
+            raise _damaged("kept IMA list", f"entries are missing behind entry {held}")
+        if chunk.digest is not None and not hmac.compare_digest(chunk.digest, list_digest(entries)):
+            raise _damaged("kept IMA list", f"other entries than those kept, from entry {held} on")
+        held += len(entries)
+        lists.append(b"".join(entries))
+    return b"".join(lists)
+
+
+def _chunks(connection: Connection, boot_id: int) -> Sequence[Row[Any]]:
+    return connection.execute(select(ima_chunk).where(ima_chunk.c.boot == boot_id).order_by(ima_chunk.c.first)).all()
+
+
+def _numbers(raw: bytes, *, strict: bool = True) -> "array[int]":
+    if len(raw) % NUMBER_BYTES:
+        if strict:
+            raise _damaged("kept IMA list", f"a multiple of {NUMBER_BYTES} bytes expected, found {len(raw)}")
+        raw = raw[: -(len(raw) % NUMBER_BYTES)]
+    numbers = array("q")
+    numbers.frombytes(raw)
+    return numbers
+
+
+def _rows(connection: Connection, numbers: Sequence[int]) -> Iterator[Row[Any]]:
+    for start in range(0, len(numbers), AT_ONCE):
+        yield from connection.execute(select(ima_entry).where(ima_entry.c.id.in_(numbers[start : start + AT_ONCE])))
+
+
+def _content(connection: Connection, number: int | None) -> bytes | None:
+    if number is None:
+        return None
+    row = connection.execute(select(blob).where(blob.c.id == number)).one_or_none()
+    if row is None:
+        raise _damaged("kept log", f"number {number} is missing")
+    content = _unpacked(row.content, "kept log")
+    if not hmac.compare_digest(hashlib.sha256(content).digest(), row.digest):
+        raise _damaged("kept log", f"number {number} is not what its digest says")
+    return content
+
+
+def _unpacked(raw: bytes, what: str) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        content = unpacker.decompress(raw, MAX_UNPACKED)
+    except zlib.error as error:
+        raise _damaged(what, str(error)) from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise _damaged(what, "the end of compressed bytes expected")
+    return content
+
+
+def _damaged(what: str, why: str) -> DecodeError:
+    return DecodeError(what, 0, why)

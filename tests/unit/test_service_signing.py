@@ -1,0 +1,244 @@
+"""Signed results: they verify with the published keys and no others, byte by byte, and through every rotation.
+
+The JOSE side is written from RFC 7515, 7517 and 7518 with plain ECDSA, without the library that signs.
+"""
+
+import base64
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from bartizan.app.service.clock import Now
+from bartizan.app.service.signing import ANNOUNCED, Signer
+from bartizan.errors import ConfigError
+from bartizan.model.result import AttestationResult
+from tests.unit.attested_again import started
+
+LIFETIME = 300
+START = 1_800_000_000
+KeySet = dict[str, Any]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+class RefusedError(Exception):
+    """A Relying Party does not accept the token."""
+
+
+def unpadded(part: str) -> bytes:
+    """RFC 7515, 2: base64url without padding, and only in its one form."""
+    raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != part:
+        raise RefusedError("not base64url")
+    return raw
+
+
+def public_key(jwk: dict[str, str]) -> ec.EllipticCurvePublicKey:
+    """RFC 7518, 6.2.1."""
+    x, y = (int.from_bytes(unpadded(jwk[name]), "big") for name in ("x", "y"))
+    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+
+
+def thumbprint(jwk: dict[str, str]) -> str:
+    """RFC 7638."""
+    said = json.dumps({name: jwk[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(hashlib.sha256(said.encode()).digest()).rstrip(b"=").decode()
+
+
+def accepted(token: str, keys: KeySet, *, at: int) -> dict[str, Any]:
+    """The claims, as a Relying Party reads them at this second."""
+    try:
+        head, body, signature = token.split(".")
+        header, raw = json.loads(unpadded(head)), unpadded(signature)
+        if header["alg"] != "ES256" or len(raw) != 64:
+            raise RefusedError("another algorithm")
+        (jwk,) = [key for key in keys["keys"] if key["kid"] == header["kid"]]
+        pair = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+        public_key(jwk).verify(pair, f"{head}.{body}".encode("ascii"), ec.ECDSA(SHA256()))
+        claims: dict[str, Any] = json.loads(unpadded(body))
+    except (ValueError, KeyError, InvalidSignature, TypeError) as error:
+        raise RefusedError(str(error)) from error
+    if not claims["iat"] <= at < claims["exp"]:
+        raise RefusedError("not its time")
+    return claims
+
+
+def second(at: float) -> Now:
+    return Now(int((START + at) * 1_000_000))
+
+
+def result() -> AttestationResult:
+    return started().result
+
+
+def signed(signer: Signer, at: float, *, expires: float = 10**6) -> str:
+    return signer.sign(result(), subject="n1", nonce="a nonce", expires=int(START + expires), now=second(at))
+
+
+def signer_in(folder: Path) -> Signer:
+    return Signer(folder=folder / "ear", lifetime=LIFETIME)
+
+
+def test_an_ear_verifies_with_the_published_key(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    token = signed(signer, 0)
+
+    claims = accepted(token, json.loads(json.dumps(signer.jwks(second(0)))), at=START)
+
+    assert claims["submods"]["n1"]["ear_verifier_claims"]["bartizan.level"] == result().level
+    assert (claims["eat_nonce"], claims["iat"], claims["exp"]) == ("a nonce", START, START + LIFETIME)
+
+
+def test_a_token_holds_no_longer_than_the_state_that_it_tells_of(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    token, keys = signed(signer, 0, expires=20), signer.jwks(second(0))
+
+    assert accepted(token, keys, at=START + 19)["exp"] == START + 20
+    with pytest.raises(RefusedError, match="not its time"):
+        accepted(token, keys, at=START + 20)
+
+
+def test_a_changed_byte_anywhere_fails(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    token, keys = signed(signer, 0), signer.jwks(second(0))
+
+    for place, letter in enumerate(token):
+        other = "." if letter != "." else "A"
+        following = LETTERS[(LETTERS.find(letter) + 1) % 64]
+        for changed in {other, following} - {letter}:
+            with pytest.raises(RefusedError):
+                accepted(token[:place] + changed + token[place + 1 :], keys, at=START)
+
+
+def test_a_key_of_somebody_else_does_not_do(tmp_path: Path) -> None:
+    token = signed(signer_in(tmp_path), 0)
+    others = signer_in(tmp_path / "other")
+
+    with pytest.raises(RefusedError):
+        accepted(token, others.jwks(second(0)), at=START)
+    (own,) = signer_in(tmp_path).jwks(second(0))["keys"]
+    (other,) = others.jwks(second(0))["keys"]
+    with pytest.raises(RefusedError):
+        accepted(token, {"keys": [other | {"kid": own["kid"]}]}, at=START)
+
+
+def test_what_is_published_is_public(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    signer.rotate(second(0))
+    signer.rotate(second(1))
+
+    keys = signer.jwks(second(1))["keys"]
+
+    assert len(keys) == 2
+    for key in keys:
+        assert set(key) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
+        assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
+        assert key["kid"] == thumbprint(key)
+
+
+def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    signed(signer, 0)
+    signer.rotate(second(1))
+
+    files = list((tmp_path / "ear").iterdir())
+
+    assert len(files) == 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert stat.S_IMODE((tmp_path / "ear").stat().st_mode) == 0o700
+
+
+def test_through_two_rotations_no_token_meets_a_key_set_that_lacks_its_key(tmp_path: Path) -> None:
+    """Signed at any time, held until it ends, read with a key set of then or of an hour before."""
+    signer = signer_in(tmp_path)
+    signed(signer, 0)
+    steps = range(5000, 5000 + 3 * ANNOUNCED, 50)
+    rotations = {5000 + 500, 5000 + 500 + ANNOUNCED + 100}
+    sets: dict[int, KeySet] = {at: signer.jwks(second(at)) for at in range(5000 - ANNOUNCED, 5000, 50)}
+    used: set[str] = set()
+
+    for at in steps:
+        if at in rotations:
+            signer.rotate(second(at))
+        sets[at] = signer.jwks(second(at))
+        token = signed(signer, at)
+        used.add(json.loads(unpadded(token.split(".")[0]))["kid"])
+        for fetched in (at, at - 50, at - ANNOUNCED // 2, at - ANNOUNCED):
+            accepted(token, sets[fetched], at=START + at)
+        for later in (50, LIFETIME - 50, LIFETIME - 1):
+            accepted(token, signer.jwks(second(at + later)), at=START + at + later)
+
+    assert len(used) == 3
+    assert len(signer.jwks(second(steps[-1] + 2 * ANNOUNCED))["keys"]) == 1
+
+
+@pytest.mark.parametrize("at", [ANNOUNCED - 1, ANNOUNCED, ANNOUNCED + 1])
+def test_at_the_second_of_the_change_both_sides_agree(tmp_path: Path, at: int) -> None:
+    signer = signer_in(tmp_path)
+    signed(signer, -10_000)
+    early = signer.jwks(second(-1))
+    signer.rotate(second(0))
+
+    token = signed(signer, at)
+
+    accepted(token, signer.jwks(second(at - ANNOUNCED + (at < ANNOUNCED))), at=START + at)
+    accepted(token, signer.jwks(second(at + LIFETIME - 1)), at=START + at + LIFETIME - 1)
+    if at < ANNOUNCED:
+        accepted(token, early, at=START + at)
+    else:
+        with pytest.raises(RefusedError):
+            accepted(token, early, at=START + at)
+
+
+def test_a_replaced_key_is_published_until_its_last_token_has_ended(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    signed(signer, -10_000)
+    signer.rotate(second(0))
+
+    counts = [len(signer.jwks(second(ANNOUNCED + after))["keys"]) for after in (0, LIFETIME, LIFETIME + 0.002)]
+
+    assert counts == [2, 2, 1]
+
+
+def test_two_rotations_in_one_millisecond_lose_no_key(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    for _ in range(3):
+        signer.rotate(second(0))
+
+    assert len(signer.jwks(second(0))["keys"]) == 3
+
+
+def test_a_rotation_after_the_clock_was_set_back_still_changes_the_key(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    token = signed(signer, 10_000)
+    signer.rotate(second(0))
+
+    later = signed(signer, 10_000 + 2 * ANNOUNCED)
+
+    assert token.split(".")[0] != later.split(".")[0]
+    accepted(later, signer.jwks(second(10_000)), at=START + 10_000 + 2 * ANNOUNCED)
+
+
+def test_a_service_that_starts_again_signs_with_the_same_key(tmp_path: Path) -> None:
+    token = signed(signer_in(tmp_path), 0)
+
+    accepted(token, signer_in(tmp_path).jwks(second(10)), at=START + 10)
+
+
+def test_a_key_file_that_is_none_is_an_operators_error(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    signed(signer, 0)
+    (path,) = (tmp_path / "ear").iterdir()
+    path.write_bytes(b"-----BEGIN NONSENSE-----")
+
+    with pytest.raises(ConfigError, match=path.name):
+        signer.jwks(second(0))
+    with pytest.raises(ConfigError, match=path.name):
+        signed(signer, 0)
