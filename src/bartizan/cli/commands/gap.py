@@ -109,7 +109,7 @@ def _print_item(item: GapItem, seen: FindingGroup | None) -> None:
     roles = ", ".join(counted(count, f"{role} node") for role, count in item.roles.items())
     head = Text(item.check, style="yellow").append(f"  {roles}", style="default")
     console.print(Padding(head.append(f", for example {item.example}", style="dim"), INDENT))
-    _print_lines(seen and f"{seen.why} ({seen.example})", item.title, item.fix)
+    _print_lines(None if seen is None else f"{seen.why} ({seen.example})", item.title, item.fix)
 
 
 def _print_lines(found: str | None, wanted: str, to_do: str) -> None:
