@@ -21,6 +21,8 @@ from bartizan.errors import ConfigError
 
 BUSY_MILLISECONDS = 30_000
 """How long to wait for another process that writes: a backup, or a command beside the service."""
+WRITES = "writes"
+"""Execution option of engines and connections whose transactions write."""
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -62,7 +64,8 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry)
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    """Who will write says so at once: one that began to read could find that somebody else wrote in between."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable
 
+from bartizan.store.database import WRITES
+
 Given = TypeVar("Given")
 Row = Mapping[str, Any]
 BATCH = 500
@@ -47,7 +49,7 @@ class Writer:
     """
 
     def __init__(self, engine: Engine, *, rolled_back: Callable[[], None]) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(**{WRITES: True})
         self._rolled_back = rolled_back
         self._loop = asyncio.get_running_loop()
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], N
     """
     os.umask(OWNER_ONLY)
     set_up_logging()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     where = settings.listen
     tls = None if plain else _tls(settings)
     with listen(where.host, where.port) as listener:

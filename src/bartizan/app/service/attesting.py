@@ -20,7 +20,7 @@ from bartizan.app.service.refusals import LogsWanted, UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
 from bartizan.app.service.storm import Storm
-from bartizan.errors import SenderError
+from bartizan.errors import SenderError, VerifyError
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.model.result import AttestationResult
@@ -146,7 +146,8 @@ class Attesting:
             try:
                 found = await reading(self.engine, rebuild)
             except SenderError as error:
-                self.keeper.damaged(node, str(error), self.clock())
+                if not (isinstance(error, VerifyError) and error.check.startswith("identity.")):
+                    self.keeper.damaged(node, str(error), self.clock())
                 node.progress = replace(node.progress, boot=None)  # as if it had not attested yet
                 return
             if found is not None:

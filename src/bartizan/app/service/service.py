@@ -97,7 +97,7 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 keeper=keeper,
                 memory=memory,
                 rules=rules,
-                nonces=Nonces(key=key, lifetime=attestation.period + attestation.nonce),
+                nonces=Nonces(key=key, lifetime=attestation.nonce_lifetime),
                 anchors=anchors,
                 settings=attestation,
                 storm=Storm(at_once=attestation.full_at_once, waiting=attestation.full_waiting),

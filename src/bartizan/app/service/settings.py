@@ -39,6 +39,11 @@ class Attestation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     full_at_once: int = 2
     full_waiting: int = 32
 
+    @property
+    def nonce_lifetime(self) -> int:
+        """Seconds that a challenge counts: the period, a quarter of it for agents that spread out, and `nonce`."""
+        return self.period + self.period // 4 + self.nonce
+
 
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Where things are kept. database: a URL; a file in the data folder where it is empty.

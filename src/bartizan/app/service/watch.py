@@ -29,6 +29,10 @@ AT_ONCE = 10_000
 MASS_SHARE, MASS_LEAST = 0.2, 5
 """So large a part of the fleet, and so many nodes, late at once are the service's or the network's fault."""
 MASS = "mass-late"
+HAPPENED = ("away", "damaged")
+"""Alarms about something that happened, not about what still is: they end with the next start, or by themselves."""
+SHOWN = 3600 * SECOND
+"""Milliseconds that they stand."""
 log = structlog.get_logger("bartizan.watch")
 
 
@@ -56,7 +60,7 @@ class Watch:
         """At the start: if the service was away, nobody is late for it."""
         now = self.clock()
         since = await self.writer.submit(last_beat)
-        await self.writer.submit(lambda connection: clear_alarms(connection, "away", now=now.milliseconds))
+        await self.writer.submit(lambda connection: _started(connection, now.milliseconds))
         await self._since(now.milliseconds if since is None else since, now)
         await self.writer.submit(lambda connection: set_beat(connection, now=now.milliseconds))
         self.beaten_at = self.looked_at = now.milliseconds
@@ -117,9 +121,16 @@ class Watch:
             log.warning("node silent", node=name, state=silence.name.lower())
 
     def _clear(self, connection: Connection, at: int) -> None:
-        """The alarm about many ends when they are many no more."""
-        if any(one.kind == MASS for one in alarms(connection, standing=True)) and _mass(connection) is None:
-            clear_alarms(connection, MASS, now=at)
+        """The alarm about many ends when they are many no more; those about what happened, after their time."""
+        for one in alarms(connection, standing=True):
+            over = one.kind in HAPPENED and at - one.raised_at > SHOWN
+            if over or (one.kind == MASS and _mass(connection) is None):
+                clear_alarms(connection, one.kind, now=at)
+
+
+def _started(connection: Connection, at: int) -> None:
+    for kind in HAPPENED:
+        clear_alarms(connection, kind, now=at)
 
 
 def _mass(connection: Connection) -> str | None:
