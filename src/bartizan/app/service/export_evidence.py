@@ -23,7 +23,7 @@ from bartizan.app.service.service import Service
 from bartizan.formats.agent_message import decode_enrol
 from bartizan.model.certificate import Certificate
 from bartizan.model.node import KeptBoot, NodeRecord
-from bartizan.store.evidence import kept_boot
+from bartizan.store.kept import kept_boot
 from bartizan.store.nodes import find_node
 from bartizan.store.rules import Author
 
