@@ -1,11 +1,13 @@
-"""Seeds for the decoders of Debian repositories: small texts and packages of every form, and one package of Debian."""
+"""Seeds for the decoders of Debian and RPM repositories: small texts and packages of every form, some of them real."""
 
+import gzip
 import json
 from collections.abc import Iterator
 
 from bartizan.formats.reference_signature import FORMAT
 from fuzz.seeds import files
 from tests.simulator.debian_repository import Package
+from tests.simulator.rpm_repository import Rpm, strings
 
 DIGEST = b"ab" * 32
 PACKAGE = Package(name="p", files={"/usr/": b"", "/usr/a": b"one", "/usr/l": "a"}, conffiles=("/usr/a",), form="")
@@ -56,3 +58,28 @@ def signatures() -> Iterator[bytes]:
     """Signatures beside a set."""
     row = {"key": "ab" * 32, "algorithm": "ed25519", "signature": "AAAA"}
     yield json.dumps({"format": FORMAT, "signatures": [row]}).encode()
+
+
+IMA = bytes.fromhex("0302040102030400017a")
+
+
+def rpms() -> Iterator[bytes]:
+    """Packages of rpmbuild, and a small one with everything that is looked at."""
+    yield from files("rpm/noarch/*.rpm")()
+    contents: dict[bytes, bytes | str | None] = {b"/usr/a": b"one", b"/usr/l": "a", b"/usr": None}
+    yield Rpm(files=contents, protection={274: strings([b"", IMA.hex().encode(), b""])}).encode()
+
+
+def ima_signatures() -> Iterator[bytes]:
+    """A signature in security.ima."""
+    yield IMA
+
+
+def rpm_lists() -> Iterator[bytes]:
+    """A list of packages as createrepo_c writes it."""
+    yield from map(gzip.decompress, files("rpm/repodata/primary.xml.gz")())
+
+
+def installed_rpms() -> Iterator[bytes]:
+    """What a node has, in both forms."""
+    yield b"bash-5.1.8-9.el9.x86_64\nvim-common 2:9.0-1.el9 noarch\ngpg-pubkey-1-2.(none)\n"

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from importlib.resources import files as resources
 from pathlib import Path
 from struct import pack
 
@@ -45,6 +46,12 @@ def files(*patterns: str) -> Seeds:
 
 
 LOGS = files("boots/*/bios_at_quote.bin", "boot_logs/*_*/*")
+
+
+def scripts() -> Iterator[bytes]:
+    """GRUB's scripts, as they ship and with what else the language has."""
+    yield resources("bartizan.data").joinpath("grub", "debian.cfg").read_bytes()
+    yield b"function f {\n! a; }\nmenuentry 'x' --id \"$y\" { linux /k ${z}\\ b # c\n}\nsubmenu s { if t; then u; fi }"
 
 
 @cache

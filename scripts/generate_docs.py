@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from code and data: checks.md, posture.md, cli.md. `--check` only compares."""
+"""Writes the reference pages that follow from code and data: checks, posture, frameworks, cli. `--check` compares."""
 
 import argparse
 import inspect
@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import frameworks, posture_rules
 from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels
 from bartizan.cli.main import app
 from bartizan.model.policy import Check, Level
@@ -66,7 +66,8 @@ POSTURE_OPENING = """\
 
 What `bartizan posture` looks at. Written by `make docs` from `src/bartizan/data/posture/`; do not edit it here.
 
-All of it is the machine's own word (anchor `agent`): it shows what is misconfigured, not what a hostile root hides.
+All of it is the machine's own word (anchor `agent`): it shows what is misconfigured, not what a hostile root hides. In
+evidence whose measurements agree, some of it has the anchor `tpm`; such rules say so.
 What cannot be read is *unknown* (tier `none`) and never passes; a rule without a subject on the machine is left out,
 with the reason. A broken rule is a warning or contraindicated, depending on its severity and on the profile:
 `baseline`, `high-performance` (huge pages, DPDK, SMT) or `confidential`. [How to use it](../how-to/harden-a-host.md).
@@ -85,13 +86,43 @@ def posture_section(rule: Rule) -> Iterator[str]:
     yield f"\n### `{rule.id}`\n"
     yield f"{rule.title}\n"
     yield f"Severity {rule.severity.value}, claim `{rule.claim.value}`, anchor `{rule.anchor.value}`.\n"
+    if rule.part is not None:
+        yield f"- **Part of the fence:** {rule.part.value}, of each {' and '.join(sorted(rule.kinds))}"
     yield f"- **Reads:** {', '.join(f'`{path}`' for path in rule.reads)}"
     yield f"- **Secure:** {rule.secure}"
     yield f"- **When broken:** {'; '.join(f'{p.value}: {in_profile(rule.terms[p])}' for p in Profile)}"
     yield f"- **Why:** {rule.why}"
     yield f"- **Impact:** {rule.impact}"
     yield f"- **Fix:** {rule.fix}"
+    if rule.vouched_by is not None:
+        yield f"- **Vouched for by the TPM** where {rule.vouched_by.value} was measured and agrees"
     yield f"- **References:** {'; '.join(rule.references)}"
+    named = (f"{framework.value} {', '.join(some)}" for framework, some in rule.frameworks.items())
+    yield f"- **[Requirements](frameworks.md):** {'; '.join(named)}"
+
+
+FRAMEWORKS_OPENING = """\
+# Requirements of others
+
+Which posture rule looks at which requirement. Written by `make docs` from `src/bartizan/data/posture/` and
+`src/bartizan/data/frameworks/`; do not edit it here. `bartizan posture --report anuket` (or `cis`, `stig`, `anssi`,
+`hsi`, `vector`) says how one node or a fleet stands. A mapping says that a rule looks at what the requirement is about,
+not that it covers all of it.
+"""
+
+
+def frameworks_page() -> str:
+    """The page of all frameworks, with the rules that look at each requirement."""
+    lines = [FRAMEWORKS_OPENING.rstrip()]
+    for framework, text in frameworks().items():
+        lines += [f"\n## {text.name} (`{framework.value}`)\n", f"Source: {text.source}.\n"]
+        lines += ["| requirement | says | rules |", "|---|---|---|"]
+        for one in text.requirements:
+            rules = [rule.id for rule in posture_rules().values() if one.id in rule.frameworks.get(framework, ())]
+            says = one.text + ("" if one.must else " (should)")
+            linked = ", ".join(f"[{name}](posture.md#{name.lower()})" for name in rules) or "no rule of the posture"
+            lines.append(f"| {one.id} | {says} | {linked} |")
+    return "\n".join(lines) + "\n"
 
 
 def posture_page() -> str:
@@ -172,6 +203,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "checks.md": checks_page(texts, catalogue, levels),
         REFERENCE / "posture.md": posture_page(),
+        REFERENCE / "frameworks.md": frameworks_page(),
         REFERENCE / "cli.md": cli_page(),
     }
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from bartizan.app import evidence_folder, reference_folder
-from bartizan.app.defaults import catalogue, default_policy, levels
+from bartizan.app.defaults import catalogue, checks, default_policy, levels
 from bartizan.model.result import Tier
 from bartizan.verify import identity, ima_outcome, outcome
 from tests.architecture.tree import ROOT
 
 SOURCE = ROOT / "src" / "bartizan"
 ID = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*")
-FAMILIES = {check.partition(".")[0] for check in catalogue()}
+FAMILIES = {check.partition(".")[0] for check in checks()}
 SAID_BY = ("verify", "appraise", "app", "reference")
 """The layers that make findings or name checks."""
 
@@ -50,7 +50,7 @@ def test_every_id_that_the_code_names_is_described() -> None:
 
 
 def test_every_check_that_is_described_is_named_by_the_code() -> None:
-    assert not catalogue().keys() - said()
+    assert not checks().keys() - said()
 
 
 def test_verification_says_what_the_descriptions_say() -> None:

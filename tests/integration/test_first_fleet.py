@@ -24,8 +24,8 @@ SAYS = {
     "bartizan token create": "BARTIZAN_TOKEN=bzj_",
     "bartizan token list": "compute-01",
     "bartizan node show": "kept from level 3",
-    "bartizan reference upload": "reference approve 1",
-    "bartizan reference approve": "approved: compute-01 version 1",
+    "bartizan reference service upload": "reference service approve 1",
+    "bartizan reference service approve": "approved: compute-01 version 1",
     "bartizan reappraisal": "1 verdict changed",
     "bartizan result get": "4 known code",
     "bartizan result show": "signature holds",
@@ -82,8 +82,8 @@ def test_the_page_works_as_it_says(service: Service, tmp_path: Path) -> None:
     assert "token create" in empty
     assert ("2 consistent" in first, "4 known code" in after) == (True, True)
     before, lifted = seen["bartizan gap"]
-    assert "bartizan reference upload ./reference" in before
-    assert "reference upload" not in lifted
+    assert "bartizan reference service upload ./reference" in before
+    assert "reference service upload" not in lifted
 
 
 def test_what_serve_leaves_is_its_owners_alone(service: Service) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bartizan.connectors.debian import gpgv
-from bartizan.connectors.debian.gpgv import run_gpgv
+from bartizan.connectors.repository import gpgv
+from bartizan.connectors.repository.gpgv import run_gpgv
 from bartizan.errors import ConnectorError
 from bartizan.formats.clearsigned import decode_clearsigned
 from bartizan.formats.gpgv_status import decode_gpgv_status

@@ -319,7 +319,7 @@ def test_an_import_may_sign_its_set(repository: Repository, tmp_path: Path) -> N
 def test_more_files_than_a_set_may_hold_are_refused_after_they_are_stored(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bartizan.app.import_debian.MAX_FILES", 3)
+    monkeypatch.setattr("bartizan.app.import_packages.MAX_FILES", 3)
 
     assert "--installed" in imported(repository).document["error"]["why"]
     assert imported(repository, "--limit", "1").document["held"] == 1
@@ -343,7 +343,7 @@ def test_a_link_out_of_the_mirrors_folder_is_not_followed(repository: Repository
 
 
 def test_large_files_are_fetched_one_by_one(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bartizan.connectors.debian.mirror.LARGE", 100)
+    monkeypatch.setattr("bartizan.connectors.repository.mirror.LARGE", 100)
 
     assert imported(repository).document["added"] == 3
 

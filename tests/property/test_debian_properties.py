@@ -1,5 +1,6 @@
-"""Whatever bytes come as part of a repository: they are decoded or refused, and no truncation goes unseen."""
+"""Whatever bytes come as part of a repository, Debian or RPM: decoded or refused, and no truncation goes unseen."""
 
+import hashlib
 import lzma
 
 import pytest
@@ -13,15 +14,19 @@ from bartizan.formats.deb import decode_deb
 from bartizan.formats.debian_packages import decode_installed, decode_packages
 from bartizan.formats.debian_release import decode_release
 from bartizan.formats.gpgv_status import decode_gpgv_status
+from bartizan.formats.ima_signature import decode_ima_signature
 from bartizan.formats.reference_signature import (
     ALGORITHMS,
     ReferenceSignature,
     decode_reference_signatures,
     encode_reference_signatures,
 )
+from bartizan.formats.rpm import decode_rpm
+from bartizan.formats.rpm_metadata import decode_installed_rpms, decode_primary, decode_repomd
 from bartizan.formats.unpack import unpack
 from bartizan.model.policy import GeneratedRule
 from tests.simulator.debian_repository import Package
+from tests.simulator.rpm_repository import Rpm, strings
 
 EXAMPLES = 100
 DECODERS = (
@@ -32,6 +37,11 @@ DECODERS = (
     decode_gpgv_status,
     decode_deb,
     decode_reference_signatures,
+    decode_rpm,
+    decode_ima_signature,
+    decode_repomd,
+    decode_primary,
+    decode_installed_rpms,
 )
 NAMES = st.text("abc./~ü\n", min_size=1, max_size=30).map(lambda name: "/" + "/".join(filter(None, name.split("/"))))
 FILES = st.dictionaries(
@@ -123,3 +133,32 @@ def test_no_rule_with_a_star_in_its_name_covers_code(glob: str) -> None:
         return
     if "*" in glob.rpartition("/")[2]:
         assert not [path for path in CODE if pattern(glob).fullmatch(path)]
+
+
+RPM = Rpm(
+    files={b"/usr/a": b"one", b"/usr/l": "a", b"/usr/d": None},
+    protection={274: strings([b"0302040102030400017a", b"", b""])},
+)
+
+
+@settings(max_examples=4 * EXAMPLES, deadline=None)
+@given(st.data())
+def test_an_rpm_with_bytes_changed_is_decoded_or_refused(data: st.DataObject) -> None:
+    raw = bytearray(RPM.encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        decode_rpm(bytes(raw))
+    except DecodeError:
+        return
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(FILES)
+def test_an_rpm_holds_what_was_put_into_it(files: dict[str, bytes]) -> None:
+    clean = {path.encode(): content for path, content in files.items() if path != "/"}
+    found = decode_rpm(Rpm(files=dict(clean)).encode()).content.files
+
+    assert {file.path: file.sha256 for file in found} == {
+        path: hashlib.sha256(content).digest() for path, content in clean.items()
+    }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.posture.engine import appraise_posture
 from bartizan.collect.posture.document import canonical
 from bartizan.errors import DecodeError
@@ -25,19 +25,37 @@ PATHS = st.one_of(
     st.sampled_from(sorted({path for rule in posture_rules().values() for path in rule.reads})),
 )
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
-WORKLOAD = {
+WORKLOAD: dict[str, Any] = {
     "pid": 7,
     "kind": "vm",
     "comm": "qemu",
     "name": None,
     "uuid": None,
-    "uid": 0,
+    "libvirt": {"name": "guest", "uuid": None},
+    "options": ["-sandbox on"],
+    "exe": "/usr/bin/qemu",
+    "uids": [0, 1000],
+    "uid_map": [[0, 0, 4294967295]],
     "label": "unconfined",
+    "permissive": False,
+    "threads": 3,
     "seccomp": 2,
+    "filters": 1,
     "no_new_privs": 1,
-    "cap_eff": "0",
+    "cap_eff": "0000000000000000",
+    "cap_permitted": "0000000000000000",
+    "cap_bounding": "000001ffffffffff",
     "private": ["mnt"],
+    "cgroup": "/machine.slice",
+    "devices": ["/dev/kvm"],
+    "iommu_groups": ["1"],
+    "images": ["/disk"],
+    "control": [],
+    "shared": [{"path": "/dev/hugepages/m", "bytes": 4096, "mode": 0o600, "uid": 0, "gid": 0}],
+    "ksm": "no",
 }
+UNTOLD: dict[str, Any] = {key: WORKLOAD[key] if key in ("pid", "kind", "comm") else None for key in WORKLOAD}
+KINDS = ("vm", "container", "switch")
 
 
 def read_or_not(key: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -62,12 +80,12 @@ NODE = st.fixed_dictionaries(
 )
 DOCUMENTS = st.fixed_dictionaries(
     {
-        "version": st.just(1),
+        "version": st.just(2),
         "privileged": st.booleans(),
         "files": rows(read_or_not("value", TEXTS)),
         "folders": rows(read_or_not("names", st.lists(TEXTS, max_size=4))),
         "nodes": rows(NODE),
-        "workloads": st.sampled_from([[], [WORKLOAD]]),
+        "workloads": st.sampled_from([[], *([base | {"kind": kind}] for base in (WORKLOAD, UNTOLD) for kind in KINDS)]),
     }
 )
 
@@ -75,7 +93,7 @@ DOCUMENTS = st.fixed_dictionaries(
 def example() -> dict[str, Any]:
     """A small valid document."""
     return {
-        "version": 1,
+        "version": 2,
         "privileged": True,
         "files": [{"path": "/a", "value": "x", "error": None}, {"path": "/b", "value": None, "error": "absent"}],
         "folders": [{"path": "/c", "names": ["d"], "error": None}],
@@ -125,7 +143,7 @@ def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda d: d.update(version=2), "version"),
+        (lambda d: d.update(version=1), "version"),
         (lambda d: d.update(surprise=1), "surprise"),
         (lambda d: d.pop("nodes"), "nodes"),
         (lambda d: d["files"].reverse(), "out of order"),
@@ -140,6 +158,9 @@ def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
         (lambda d: d["nodes"][0].update(mode=0o10000), "mode"),
         (lambda d: d["workloads"][0].update(pid=0), "pid"),
         (lambda d: d["workloads"][0].update(kind="ghost"), "kind"),
+        (lambda d: d["workloads"][0].update(cap_eff="x"), "cap_eff"),
+        (lambda d: d["workloads"][0].update(ksm="maybe"), "ksm"),
+        (lambda d: d["workloads"][0].update(libvirt={"name": 1, "uuid": None}), "libvirt"),
         (lambda d: d["files"][0].update(value="x" * (form.MAX_TEXT + 1)), "value"),
     ],
 )

@@ -155,6 +155,11 @@ class Keys:
         options = ["--local-user", f"{key}@example.org", "--digest-algo", digest, "--clearsign"]
         return self._gpg(*options, given=text).stdout
 
+    def detached(self, raw: bytes, *, key: str, armour: bool = False) -> bytes:
+        """A signature in a file of its own."""
+        options = ["--local-user", f"{key}@example.org", "--detach-sign", *(["--armor"] if armour else [])]
+        return self._gpg(*options, given=raw).stdout
+
     def _gpg(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             ["gpg", "--batch", "--quiet", "--homedir", self.home, *arguments],

@@ -183,6 +183,7 @@ CASES: Cases = {
         level=4,
         result=with_posture(bound=True),
         says="covers the posture",
+        also=frozenset({"posture.form"}),
     ),
     "a posture that the quote does not cover": Case(
         check="posture.binding",
@@ -190,6 +191,7 @@ CASES: Cases = {
         level=4,
         result=with_posture(bound=False),
         says="not bound to the quote",
+        also=frozenset({"posture.form"}),
     ),
     "Secure Boot off": Case(
         check="secure-boot.state",

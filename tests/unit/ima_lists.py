@@ -114,3 +114,12 @@ def boot(name: str) -> tuple[bytes, PcrBanks]:
     """List and PCR values of a recorded boot, both read at its quote."""
     folder = VECTORS / "boots" / name
     return (folder / "ima_at_quote.bin").read_bytes(), banks((folder / "pcrs_at_quote.json").read_text("utf-8"))
+
+
+def buf(
+    name: bytes, payload: bytes, *, digest: bytes | None = None, label: bytes = b"sha256", template: str = "ima-buf"
+) -> Line:
+    """An entry of template ima-buf as process_buffer_measurement() makes it."""
+    found = hashlib.new(label.decode().removeprefix("ima:"), payload).digest() if digest is None else digest
+    text = label + b":" + found.hex().encode() + b" " + name + b" " + payload.hex().encode()
+    return Line(template, (d_ng(found, label), name + b"\0", payload), text)

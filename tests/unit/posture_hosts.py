@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.posture.engine import appraise_posture
 from bartizan.collect.posture.document import collect_posture
 from bartizan.formats.posture import decode_posture
@@ -23,16 +23,20 @@ KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 @dataclass(kw_only=True)
 class Tree:
-    """A host's files, folders, modes and namespaces; `links`: the namespaces that a process has for itself."""
+    """A host's files, folders, modes and namespaces.
+
+    links: the namespaces that a process has for itself; symlinks: other links and where they point.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     folders: dict[str, list[str]] = field(default_factory=dict)
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     links: dict[str, list[str]] = field(default_factory=dict)
+    symlinks: dict[str, str] = field(default_factory=dict)
 
     def without(self, path: str) -> None:
         """Nothing stands at this path or below it."""
-        for table in (self.files, self.folders, self.nodes, self.links):
+        for table in (self.files, self.folders, self.nodes, self.links, self.symlinks):
             for name in [name for name in table if name == path or name.startswith(f"{path}/")]:
                 del table[name]
 
@@ -40,8 +44,11 @@ class Tree:
         """This tree with an edit of `cases.toml`."""
         for path in edit.get("absent", []):
             self.without(path)
-        for name in ("files", "folders", "nodes", "links"):
+        for name in ("files", "folders", "nodes", "links", "symlinks"):
             getattr(self, name).update(edit.get(name, {}))
+        for path, (old, new) in edit.get("replace", {}).items():
+            assert old in self.files[path], f"{path} does not hold {old!r}"
+            self.files[path] = self.files[path].replace(old, new)
         if "cmdline" in edit:
             self.files[CMDLINE] = f"{self.files[CMDLINE].rstrip()} {edit['cmdline']}\n"
         if "qemu" in edit:
@@ -62,6 +69,9 @@ class Tree:
                     place.mkdir(parents=True)
         for path, node in self.nodes.items():
             _stand(root / path.lstrip("/"), **node)
+        for path, target in self.symlinks.items():
+            (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            (root / path.lstrip("/")).symlink_to(target)
         for path, private in self.links.items():
             (root / path.lstrip("/")).mkdir(parents=True)
             for kind in KINDS:

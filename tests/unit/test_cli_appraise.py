@@ -66,10 +66,10 @@ def test_the_document_has_the_agreed_shape(reference: Path) -> None:
     }
     assert document["reference"].startswith("good@sha256:")
     assert [rung["level"] for rung in document["ladder"]] == [1, 2, 3, 4, 5, 6]
-    assert [rung["holds"] for rung in document["ladder"]] == [True, True, True, True, None, None]
+    assert [rung["holds"] for rung in document["ladder"]] == [True, True, True, True, False, None]
     for finding in document["findings"]:
         assert {"id", "claim", "tier", "why", "anchor", "at"} <= set(finding)
-        assert set(finding["at"]) <= {"pcr", "event", "entry", "path", "bank"}
+        assert set(finding["at"]) <= {"pcr", "event", "entry", "path", "bank", "workload"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

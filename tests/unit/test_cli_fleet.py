@@ -65,7 +65,7 @@ LISTS = {
     "review list": ("/v1/reviews", REVIEW, "review approve", "no enrolment waits"),
     "maintenance list": ("/v1/maintenance", WINDOW, "ann: because", "maintenance open"),
     "policy list": ("/v1/policies", POLICY, "by eve", "ships with Bartizan is in force"),
-    "reference list": ("/v1/references", SET, "proposed", "bartizan node evidence"),
+    "reference service list": ("/v1/references", SET, "proposed", "bartizan node evidence"),
     "account list": ("/v1/accounts", ACCOUNT, "password, tokens", "no account"),
     "api-token list": ("/v1/api-tokens", TOKEN, "nightly", "no API token counts"),
     "alarm list": ("/v1/alarms", ALARM, "mass-late", "no alarm stands"),
@@ -161,21 +161,21 @@ CHANGES: dict[str, tuple[tuple[str, ...], str, object, object, str]] = {
     ),
     "default": (("policy", "default"), "DELETE /v1/policies/active", None, None, "ships with Bartizan"),
     "approve set": (
-        ("reference", "approve", "3", "--reason", "r", "--until", LATER),
+        ("reference", "service", "approve", "3", "--reason", "r", "--until", LATER),
         "POST /v1/references/3/approve",
         SET | {"state": "approved"},
         {"reason": "r", "valid_until": LATER},
         "approved: strict version 2",
     ),
     "retire": (
-        ("reference", "retire", "3", "--reason", "r"),
+        ("reference", "service", "retire", "3", "--reason", "r"),
         "POST /v1/references/3/retire",
         SET,
         {"reason": "r"},
         "strict",
     ),
     "revoke": (
-        ("reference", "revoke", "3", "--reason", "r"),
+        ("reference", "service", "revoke", "3", "--reason", "r"),
         "POST /v1/references/3/revoke",
         SET,
         {"reason": "r"},
@@ -279,12 +279,12 @@ def test_a_set_goes_up_and_comes_down(double: Double, tmp_path: Path) -> None:
     double.on("POST /v1/references", SET)
     double.on("GET /v1/references/3/document", httpx.Response(200, content=raw))
 
-    assert "reference approve 3" in run("reference", "upload", tmp_path / "a").out
+    assert "reference service approve 3" in run("reference", "service", "upload", tmp_path / "a").out
     assert double.asked[0].content == raw
-    assert run("reference", "upload", tmp_path / "a", "--json").document["reference"]["id"] == 3
-    assert run("reference", "fetch", "3", "--out", tmp_path / "b").code == 0
+    assert run("reference", "service", "upload", tmp_path / "a", "--json").document["reference"]["id"] == 3
+    assert run("reference", "service", "fetch", "3", "--out", tmp_path / "b").code == 0
     assert (tmp_path / "b" / "reference.json").read_bytes() == raw
-    assert run("reference", "fetch", "3", "--out", tmp_path / "b", "--json").document["path"]
+    assert run("reference", "service", "fetch", "3", "--out", tmp_path / "b", "--json").document["path"]
 
 
 def test_a_policy_is_shown(double: Double) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.collect.posture.document import collect_posture
 from bartizan.collect.posture.host import Host, Reading
 from tests.unit.cli_runner import ids, run
@@ -43,7 +43,8 @@ def test_a_hardened_host_is_good(hardened: Path) -> None:
     assert ran.document["profile"] == "confidential"
     assert ran.document["status"] == "affirming"
     assert [workload["kind"] for workload in ran.document["workloads"]] == ["switch", "vm", "container"]
-    assert set(ran.document["workloads"][2]["private"]) == NAMESPACES
+    assert ran.document["workloads"][2]["vector"]["namespaces"]["tier"] == "affirming"
+    assert set(ran.document["workloads"][2]["vector"]["namespaces"]["witness"]) >= NAMESPACES
 
 
 def test_each_finding_says_what_was_read_why_it_matters_and_how_to_mend_it(cloud: Path) -> None:
@@ -81,7 +82,7 @@ def test_all_shows_what_is_in_order_too(hardened: Path) -> None:
     assert ran.code == 0
     assert "✔ affirming  CPU-002" in ran.out
     assert "instance-00000001" in ran.out
-    assert "capabilities 14, over its own user namespace only" in " ".join(ran.out.split())
+    assert "✔ affirming users and capabilities" in " ".join(ran.out.split())
 
 
 def test_one_rule_is_explained_with_its_outcome(cloud: Path) -> None:
@@ -169,15 +170,32 @@ def test_a_folder_that_may_not_be_read_is_told(hardened: Path, monkeypatch: pyte
 
 
 def test_workloads_that_the_kernel_does_not_tell_of_are_shown_as_unknown(hardened: Path) -> None:
-    for name in ("status", "attr/current"):
+    for name in ("task/42/status", "ns/mnt"):
         (hardened / "proc" / "42" / name).unlink()
-    (hardened / "proc" / "42" / "ns" / "mnt").unlink()
 
     machine = run("posture", "--root", hardened, "--json").document["workloads"][1]
     ran = run("posture", "--root", hardened)
 
-    assert [machine[member] for member in ("uid", "label", "seccomp", "cap_eff", "private")] == [None] * 5
-    assert "seccomp not known; no new privileges not known; capabilities not known" in " ".join(ran.out.split())
+    assert {part: verdict["tier"] for part, verdict in machine["vector"].items()} == {
+        "identity": "affirming",
+        "mac": "affirming",
+        "seccomp": "none",
+        "privileges": "none",
+        "namespaces": "none",
+        "memory": "affirming",
+        "dma": "affirming",
+    }
+    assert "– unknown system calls QMP-004: /proc/42/status does not tell" in " ".join(ran.out.split())
+
+
+def test_what_is_wrong_with_a_workload_is_shown_with_its_witness(hardened: Path) -> None:
+    status = hardened / "proc" / "42" / "task" / "44" / "status"
+    status.write_text(status.read_text(encoding="utf-8").replace("Seccomp:\t2", "Seccomp:\t0"), encoding="utf-8")
+
+    shown = " ".join(run("posture", "--root", hardened).out.split())
+
+    assert "✘ contraindicated system calls QMP-004: no filter holds all 2 threads" in shown
+    assert "shown by: Seccomp 0, 2 threads" in shown
 
 
 def test_the_posture_document_is_the_same_each_time(hardened: Path) -> None:

@@ -92,7 +92,13 @@ def test_the_worst_comes_first_and_then_what_breaks_a_rung(reference: Path) -> N
     )
 
     assert heads[:2] == ["ima.known-files", "ima.changed-file"]
-    assert set(heads[2:]) == {"identity.activation", "platform.first-step", "posture.binding", "ima.blind-spots"}
+    assert set(heads[2:]) == {
+        "identity.activation",
+        "platform.first-step",
+        "posture.binding",
+        "posture.form",
+        "ima.blind-spots",
+    }
 
 
 def test_who_vouches_is_told_apart(reference: Path) -> None:

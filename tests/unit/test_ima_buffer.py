@@ -1,6 +1,5 @@
 """Buffers in IMA lists: what each says, when it may be believed, and what a list proves about kexec and SELinux."""
 
-import hashlib
 from collections.abc import Sequence
 
 import pytest
@@ -22,21 +21,12 @@ from bartizan.model.ima_buffer import (
 )
 from bartizan.verify.ima import verify_ima
 from bartizan.verify.ima_buffers import buffer_facts
-from tests.unit.ima_lists import VECTORS, Line, ascii_list, binary, d_ng, extended, ng, sha256
+from tests.unit.ima_lists import VECTORS, Line, ascii_list, binary, buf, d_ng, extended, ng, sha256
 
 CERTIFICATE = (VECTORS / "boots" / "good" / "ek_cert.der").read_bytes()
 STATE = b"initialized=1;enforcing=1;checkreqprot=0;network_peer_controls=1;open_perms=1;"
 AGGREGATE = ng(b"boot_aggregate", b"\xa0" * 32)
 KERNEL, INITRAMFS = ng(b"/boot/vmlinuz", b"\xa1" * 32), ng(b"/boot/initrd.img", b"\xa2" * 32)
-
-
-def buf(
-    name: bytes, payload: bytes, *, digest: bytes | None = None, label: bytes = b"sha256", template: str = "ima-buf"
-) -> Line:
-    """An entry of template ima-buf as process_buffer_measurement() makes it."""
-    found = hashlib.new(label.decode().removeprefix("ima:"), payload).digest() if digest is None else digest
-    text = label + b":" + found.hex().encode() + b" " + name + b" " + payload.hex().encode()
-    return Line(template, (d_ng(found, label), name + b"\0", payload), text)
 
 
 def entry(line: Line) -> ImaEntry:

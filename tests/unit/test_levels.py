@@ -19,7 +19,8 @@ def finding(check: str, tier: Tier, waiver: str = "") -> Finding:
     return Finding(id=check, claim=claim, tier=tier, why="because", anchor=anchor, waiver=waiver)
 
 
-GOOD = baseline().findings
+CONFINED = tuple(finding(f"posture.{check}", Tier.AFFIRMING) for check in ("binding", "host", "workloads"))
+GOOD = (*baseline().findings, *CONFINED)
 STATIC, LAUNCH = levels()[2].any_of
 
 
@@ -36,10 +37,9 @@ def reached(findings: Iterable[Finding]) -> tuple[int, dict[int, tuple[str, ...]
 def test_the_good_machine_climbs_to_the_last_rung_that_is_assessed() -> None:
     level, rungs = climb(levels(), GOOD)
 
-    assert level == 4
+    assert level == 5
     assert [(rung.number, rung.holds, rung.assessed) for rung in rungs] == [
-        *((number, True, True) for number in (1, 2, 3, 4)),
-        (5, False, False),
+        *((number, True, True) for number in (1, 2, 3, 4, 5)),
         (6, False, False),
     ]
     assert [rung.name for rung in rungs] == [
@@ -79,13 +79,13 @@ def test_a_need_that_does_not_affirm_breaks_its_rung_alone(number: int, check: s
 
 @pytest.mark.parametrize(("number", "check"), BREAKS)
 def test_a_check_that_may_be_silent_breaks_nothing_by_silence(number: int, check: str) -> None:
-    assert number <= 4
-    assert reached(without(check)) == (4, {})
+    assert number <= 5
+    assert reached(without(check)) == (5, {})
 
 
 @pytest.mark.parametrize(("number", "check"), ENOUGH_TO_WARN)
 def test_a_need_for_which_a_warning_suffices_takes_one_and_no_less(number: int, check: str) -> None:
-    assert reached((*without(check), finding(check, Tier.WARNING))) == (4, {})
+    assert reached((*without(check), finding(check, Tier.WARNING))) == (5, {})
     for tier in (Tier.NONE, Tier.CONTRAINDICATED):
         assert reached((*without(check), finding(check, tier))) == (number - 1, {number: (check,)})
 
@@ -93,7 +93,7 @@ def test_a_need_for_which_a_warning_suffices_takes_one_and_no_less(number: int, 
 @pytest.mark.parametrize(("number", "check"), CONTRADICTS)
 def test_a_check_that_may_warn_breaks_its_rung_only_when_contraindicated(number: int, check: str) -> None:
     for tier in (Tier.WARNING, Tier.NONE):
-        assert reached((*GOOD, finding(check, tier))) == (4, {})
+        assert reached((*GOOD, finding(check, tier))) == (5, {})
     assert reached((*GOOD, finding(check, Tier.CONTRAINDICATED))) == (number - 1, {number: (check,)})
 
 
@@ -107,7 +107,7 @@ LAUNCHED = (*GOOD, finding("recognised.launch", Tier.AFFIRMING))
 
 @pytest.mark.parametrize("check", sorted({*STATIC} - {*LAUNCH}))
 def test_a_recognised_launch_stands_in_for_the_later_parts(check: str) -> None:
-    assert reached((*LAUNCHED, finding(check, Tier.WARNING))) == (4, {})
+    assert reached((*LAUNCHED, finding(check, Tier.WARNING))) == (5, {})
 
 
 @pytest.mark.parametrize("check", sorted({*STATIC} & {*LAUNCH}))
@@ -136,7 +136,7 @@ def test_where_no_alternative_was_looked_at_the_first_is_named() -> None:
 
 def test_a_waived_finding_keeps_nothing_from_holding() -> None:
     for _, check in (*AFFIRMING, *BREAKS):
-        assert reached((*GOOD, finding(check, Tier.WARNING, waiver="ticket")))[0] == 4
+        assert reached((*GOOD, finding(check, Tier.WARNING, waiver="ticket")))[0] == 5
 
 
 def test_a_rung_above_one_that_fell_may_hold_but_is_not_reached() -> None:
@@ -152,13 +152,16 @@ def test_a_rung_that_is_not_assessed_ends_the_ladder() -> None:
     assert climb(gap, GOOD)[0] == 1
 
 
-@pytest.mark.parametrize("number", [5, 6])
-def test_the_rungs_that_are_not_assessed_need_nothing_yet(number: int) -> None:
-    """Whoever switches one on has to say what it needs."""
-    level: Level = levels()[number - 1]
+def test_the_rung_that_is_not_assessed_needs_nothing_yet() -> None:
+    """Whoever switches it on has to say what it needs."""
+    level: Level = levels()[5]
 
     assert not level.assessed
     assert not any((level.affirming, level.warning, level.breaks, level.contradicts, level.any_of))
+
+
+def test_without_a_posture_the_machine_is_known_code_and_no_more() -> None:
+    assert reached(baseline().findings) == (4, {5: ("posture.binding", "posture.host", "posture.workloads")})
 
 
 def folded(*findings: Finding) -> AttestationResult:

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from bartizan.app.inspect_posture import posture_rules
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.posture.engine import appraise_posture
 from bartizan.collect.posture.document import collect_posture
 from bartizan.collect.posture.host import Host
 from bartizan.formats.posture import decode_posture
-from bartizan.model.posture import PostureFinding, PostureResult, Profile, ReadError
+from bartizan.model.posture import PostureFinding, PostureResult, Profile, ReadError, Told
 from bartizan.model.result import Tier
 from tests.unit.posture_hosts import VECTORS, Tree, judged, tree
 
-NOTHING = b'{"files":[],"folders":[],"nodes":[],"privileged":%s,"version":1,"workloads":[]}'
+UUID = "7f5c2c1e-4f0b-4b57-9a0e-6d4c7f7f0a01"
+NOTHING = b'{"files":[],"folders":[],"nodes":[],"privileged":%s,"version":2,"workloads":[]}'
 
 
 def found(result: PostureResult, rule: str) -> PostureFinding:
@@ -199,8 +200,8 @@ def test_a_setting_of_libvirt_counts_with_its_default(
 @pytest.mark.parametrize(
     ("edit", "tier"),
     [
-        ({"files": {"/proc/42/status": "Uid:\t0\t0\t0\t0\n"}}, Tier.CONTRAINDICATED),
-        ({"files": {"/proc/42/status": "Name:\tqemu\n"}}, Tier.NONE),
+        ({"files": {"/proc/42/task/42/status": "Uid:\t0\t0\t0\t0\n"}}, Tier.CONTRAINDICATED),
+        ({"files": {"/proc/42/task/42/status": "Name:\tqemu\n"}}, Tier.NONE),
         ({"absent": ["/proc/42"]}, Tier.NONE),
     ],
 )
@@ -245,7 +246,7 @@ def test_the_user_of_open_vswitch_is_shown_as_read(tmp_path: Path) -> None:
 
 
 def test_open_vswitch_of_an_unknown_user_is_unknown(tmp_path: Path) -> None:
-    result = changed(tmp_path, files={"/proc/41/status": "Name:\tovs-vswitchd\n"})
+    result = changed(tmp_path, files={"/proc/41/task/41/status": "Name:\tovs-vswitchd\n"})
 
     assert found(result, "DPK-014").finding.tier is Tier.NONE
 
@@ -377,12 +378,13 @@ def test_workloads_are_told_with_their_fences(tmp_path: Path) -> None:
     root = tree("hardened_apparmor").write(tmp_path)
     switch, machine, container = decode_posture(collect_posture(root)).workloads
 
-    assert (switch.kind, switch.uid, switch.private) == ("switch", 997, ("ipc", "net"))
-    assert (machine.kind, machine.name, machine.uuid) == (
-        "vm",
-        "instance-00000001",
-        "7f5c2c1e-4f0b-4b57-9a0e-6d4c7f7f0a01",
-    )
-    assert (machine.label, machine.seccomp) == ("libvirt-7f5c2c1e-4f0b-4b57-9a0e-6d4c7f7f0a01 (enforce)", 2)
+    assert (switch.kind, switch.uids, switch.private, switch.threads) == ("switch", (997,), ("ipc", "net"), 2)
+    assert switch.iommu_groups == ("1",)
+    assert [file.path for file in switch.shared or ()] == ["/dev/hugepages/libvirt/qemu/1-instance-00000001/ram"]
+    assert (machine.kind, machine.untrusted_name, machine.untrusted_uuid) == ("vm", "instance-00000001", UUID)
+    assert machine.libvirt == Told(name="instance-00000001", uuid=UUID)
+    assert (machine.label, machine.seccomp) == (f"libvirt-{UUID} (enforce)", 2)
+    assert machine.images == ("/var/lib/nova/instances/7f5c2c1e/disk",)
     assert (container.kind, container.pid, container.no_new_privs) == ("container", 43, 0)
     assert container.cap_eff == "00000000a80425fb"
+    assert container.images == ("overlay of /var/lib/docker/overlay2/0123456789abcdef/diff",)

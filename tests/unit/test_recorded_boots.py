@@ -28,9 +28,11 @@ EVERY_BOOT: frozenset[Place] = frozenset(
         ("identity.activation", None, None),
         ("platform.first-step", 0, None),
         ("posture.binding", None, None),
+        ("posture.form", None, None),
     }
 )
-"""What a recording cannot show, and that nothing measures the first code of an emulated machine."""
+"""What a recording cannot show, a posture of a form before the first version, and that nothing measures the first code
+of an emulated machine."""
 STATED = ("ima.blind-spots", 8, 42)
 
 

@@ -132,6 +132,14 @@ def test_an_image_of_a_verified_package_names_it(update: Update, packages: Path)
     assert "predicted from linux-image 6.1-2, verified from debian" in found[0]["provenance"]
 
 
+def test_files_are_the_packages_business_where_packages_are_given(update: Update, packages: Path) -> None:
+    with_packages = update.predict(*update.kernel, "--packages", packages, "--json").document
+    without = update.predict(*update.kernel, "--force", "--json").document
+
+    assert (with_packages["events"], with_packages["files"]) == (40, 0)
+    assert without["files"] > 100
+
+
 def test_an_image_of_no_verified_package_is_judged_bad(update: Update, packages: Path) -> None:
     ran = update.predict("--kernel", update.folder / "noise", "--packages", packages)
 
@@ -240,7 +248,7 @@ def test_a_set_is_given_an_end_and_then_retired(update: Update) -> None:
     assert "approved until 2026-01-31 23:59 UTC" in " ".join(ended.out.split())
     begun = run("reference", "limit", update.out, "--from", "2026-01-01T00:00:00Z")
     assert "approved from 2026-01-01 00:00 UTC until 2026-01-31 23:59 UTC" in " ".join(begun.out.split())
-    retired = run("reference", "limit", update.out, "--state", "retired", "--json").document
+    retired = run("reference", "retire", update.out, "--json").document
 
     found = read_reference(update.out)
     assert (retired["state"], found.state) == ("retired", ReferenceState.RETIRED)

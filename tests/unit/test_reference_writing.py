@@ -102,15 +102,20 @@ def test_an_error_names_the_folder_of_the_set(reference: Path, tmp_path: Path) -
 
 
 def test_show_says_in_which_state_a_set_is_and_when_it_counts(reference: Path) -> None:
-    assert "state: approved, without a time limit" in run("reference", "show", reference).out
-    run("reference", "limit", reference, "--until", "2030-01-31T23:59:59Z", "--state", "retired")
+    assert "state: approved, without a time limit; it counts now" in run("reference", "show", reference).out
+    run("reference", "limit", reference, "--until", "2130-01-31T23:59:59Z")
+    assert "approved until 2130-01-31 23:59 UTC; it counts now" in run("reference", "show", reference).out
+    run("reference", "limit", reference, "--until", "2020-01-31T23:59:59Z")
+    assert "until 2020-01-31 23:59 UTC; it recognises nothing now" in run("reference", "show", reference).out
+    run("reference", "retire", reference)
 
-    assert "state: retired until 2030-01-31 23:59 UTC" in run("reference", "show", reference).out
+    assert "state: retired until 2020-01-31 23:59 UTC; it recognises nothing" in run("reference", "show", reference).out
     document = run("reference", "show", reference, "--json").document
-    assert [document[member] for member in ("state", "valid_from", "valid_until")] == [
+    assert [document[member] for member in ("state", "valid_from", "valid_until", "in_force")] == [
         "retired",
         None,
-        "2030-01-31T23:59:59+00:00",
+        "2020-01-31T23:59:59+00:00",
+        False,
     ]
 
 

@@ -228,21 +228,6 @@ def test_the_same_answer_again_gives_the_same_node_for_its_reply_may_have_been_l
     played_with_ca(scene, tmp_path)
 
 
-def test_a_wrong_answer_ends_the_enrolment(tmp_path: Path) -> None:
-    async def scene(here: Side) -> None:
-        node = Attester(name="n1")
-        await here.token("secret", "n1")
-        answer = await opened(here, node, asking(node, "secret"))
-
-        wrong = await here.call("activate", answer | {"secret": bytes(32)})
-        late = await here.call("activate", answer)
-
-        assert (wrong[0], wrong[1]["error"]["what"]) == (422, "identity.ak-residency")
-        assert (late[0], late[1]["error"]["kind"]) == (403, "enrolment")
-
-    played_with_ca(scene, tmp_path)
-
-
 @pytest.mark.parametrize(("seconds", "status"), [(29, 200), (31, 403)])
 def test_a_credential_is_answered_in_time(tmp_path: Path, seconds: int, status: int) -> None:
     async def scene(here: Side) -> None:

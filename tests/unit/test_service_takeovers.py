@@ -267,7 +267,7 @@ def test_one_tpm_asks_for_a_few_reviews_and_leaves_room_for_others(tmp_path: Pat
 def test_too_many_open_reviews_are_refused_and_a_token_still_helps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bartizan.app.service.enrolling.MAX_OPEN_REVIEWS", 2)
+    monkeypatch.setattr("bartizan.app.service.admission.MAX_OPEN_REVIEWS", 2)
 
     async def scene(here: Side) -> None:
         for name in ("a", "b"):

@@ -1,5 +1,6 @@
 """The container of a boot log: every limit, and every refusal at the byte that is wrong."""
 
+from dataclasses import FrozenInstanceError
 from struct import pack
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from bartizan.errors import DecodeError
 from bartizan.formats import tcg_log
 from bartizan.formats.tcg_log import decode_boot_log
-from bartizan.model.boot_log import NO_PCR, EventType, LogFormat
+from bartizan.model.boot_log import NO_PCR, Event, EventType, LogFormat, make_event
 from bartizan.model.digest import HashAlg
 from tests.simulator.boot_logs import (
     LOGS,
@@ -340,3 +341,13 @@ def test_an_event_of_all_banks_is_read_as_one_of_some() -> None:
     careful = decode_boot_log(TWO_BANKS + agile_event(4, 0x80000003, turned, b"x")).events[0]
 
     assert quick == careful
+
+
+def test_a_quickly_made_event_is_what_the_constructor_makes() -> None:
+    made = make_event((1, 2, 3, 4), {11: b"d"}, b"data")
+    constructed = Event(index=1, offset=2, pcr=3, reported_type=4, digests={11: b"d"}, data=b"data")
+
+    assert made == constructed
+    assert repr(made) == repr(constructed)
+    with pytest.raises(FrozenInstanceError):
+        made.pcr = 5  # type: ignore[misc]  # that it cannot be changed is the test

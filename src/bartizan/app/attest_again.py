@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bartizan.app.attest_node import Outcome, Rules
 from bartizan.appraise.context import Context, ReferenceIndex
-from bartizan.appraise.engine import appraise, fold, refused
+from bartizan.appraise.engine import appraise, appraise_posture_again, fold, refused
 from bartizan.appraise.further import appraise_further, says_all_known
 from bartizan.appraise.measured import Tally, covered_columns, look_up
 from bartizan.errors import VerifyError
@@ -207,12 +207,16 @@ def _pcr10(quote: VerifiedQuote) -> dict[HashAlg, bytes | None]:
 def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None, fresh: State, now: datetime) -> Again:
     """The result of what is new since `state`."""
     if _standing(state, after):
+        current: NodeState | None = None
         if further is None:
-            return _again(after, state.result, fresh)
-        if further.covered is not None and further.late is None:
-            updated = _updated(state, after, further.covered, now=now)
-            if updated is not None:
-                return _again(updated, updated.result, fresh)
+            current = replace(after, result=state.result)
+        elif further.covered is not None and further.late is None:
+            current = _updated(state, after, further.covered, now=now)
+        if current is not None and not _other_posture(state, after):
+            return _again(current, current.result, fresh)
+        if current is not None:
+            current = _with_posture(state, current, now)
+            return _again(current, current.result, fresh)
     after = _appraised(after, now=now, fresh=fresh)
     ima = after.evidence.ima
     lost = ima is not None and ima.matched is None
@@ -247,14 +251,23 @@ def _counted(evidence: VerifiedEvidence, reference: ReferenceIndex) -> Tally:
 
 
 def _standing(state: NodeState, after: NodeState) -> bool:
-    """Nothing but the IMA list can say anything else than it did."""
+    """Nothing but the IMA list and the posture can say anything else than it did."""
     old, new = state.evidence, after.evidence
-    return (
-        _judged_alike(state, after)
-        and new.identity is old.identity
-        and new.quote.findings == old.quote.findings
-        and (new.posture, new.posture_bound) == (old.posture, old.posture_bound)
-    )
+    return _judged_alike(state, after) and new.identity is old.identity and new.quote.findings == old.quote.findings
+
+
+def _other_posture(state: NodeState, after: NodeState) -> bool:
+    """The posture, or whether the quote covers it, is not what it was."""
+    old, new = state.evidence, after.evidence
+    return (new.posture, new.posture_bound) != (old.posture, old.posture_bound)
+
+
+def _with_posture(state: NodeState, after: NodeState, now: datetime) -> NodeState:
+    """The state with its posture judged anew; what a PCR showed of the former one stays, the node's own word goes."""
+    own = tuple(finding for finding in after.result.findings if finding not in after.stuck)
+    judged = replace(after.result, findings=own)
+    result = appraise_posture_again(_context(after, now), judged, after.rules.levels)
+    return _with(_with(replace(after, result=result), after.stuck), _contraindicated(state, after, now))
 
 
 def _judged_alike(one: NodeState, other: NodeState) -> bool:
@@ -292,14 +305,19 @@ def _with(state: NodeState, findings: Sequence[Finding]) -> NodeState:
         policy=result.policy,
         reference=result.reference,
     )
-    result = replace(result, strength=state.result.strength)
+    result = replace(result, strength=state.result.strength, confinement=state.result.confinement)
     return replace(state, result=result, stuck=tuple(dict.fromkeys((*state.stuck, *new))))
 
 
 def _context(state: NodeState, now: datetime) -> Context:
     rules = state.rules
     return Context(
-        evidence=state.evidence, policy=rules.policy, catalogue=rules.catalogue, reference=state.reference, now=now
+        evidence=state.evidence,
+        policy=rules.policy,
+        catalogue=rules.catalogue,
+        reference=state.reference,
+        now=now,
+        posture_rules=rules.posture,
     )
 
 

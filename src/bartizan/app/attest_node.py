@@ -1,11 +1,13 @@
 """The road: reported → verified → result. Everything that is neither pure nor data comes in as an argument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from bartizan.app.defaults import posture_rules
 from bartizan.appraise.catalogue import Catalogue
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.engine import appraise, refused
+from bartizan.appraise.posture.catalogue import Rules as PostureRules
 from bartizan.errors import VerifyError
 from bartizan.model.evidence import Challenge, Enrolment, ReportedEvidence, VerifiedEvidence
 from bartizan.model.policy import Level, Policy
@@ -15,12 +17,13 @@ from bartizan.verify.evidence import verify_evidence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What evidence is judged by; the same for all nodes of a pool."""
+    """What evidence is judged by; the same for all nodes of a pool. The policy names a profile of the posture rules."""
 
     catalogue: Catalogue
     levels: tuple[Level, ...]
     policy: Policy
     reference: ReferenceIndex | None
+    posture: PostureRules = field(default_factory=posture_rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,5 +47,12 @@ def attest_node(
         )
         return Outcome(result=result, verified=None)
     reference = rules.reference.at(now) if rules.reference is not None else None
-    context = Context(evidence=verified, policy=rules.policy, catalogue=rules.catalogue, reference=reference, now=now)
+    context = Context(
+        evidence=verified,
+        policy=rules.policy,
+        catalogue=rules.catalogue,
+        reference=reference,
+        now=now,
+        posture_rules=rules.posture,
+    )
     return Outcome(result=appraise(context, rules.levels, state=state), verified=verified)

@@ -1,17 +1,58 @@
 """What ships with the package: check descriptions, levels, the default policy. Read once per process."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
 from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels, load_policy
-from bartizan.model.policy import Level, Policy
+from bartizan.appraise.posture.catalogue import Rules, load_rules
+from bartizan.appraise.posture.frameworks import load_frameworks
+from bartizan.model.policy import Check, Level, Policy
+from bartizan.model.posture import Framework, FrameworkText, Rule
+
+
+@cache
+def posture_rules() -> Rules:
+    """All rules for postures that ship, by id."""
+    return load_rules(_texts("posture"))
+
+
+@cache
+def frameworks() -> Mapping[Framework, FrameworkText]:
+    """Whose requirements the rules look at."""
+    [(source, text)] = _texts("frameworks").items()
+    return load_frameworks(text, posture_rules(), source=source)
+
+
+@cache
+def checks() -> Catalogue:
+    """The descriptions of all checks by id, without the rules for postures."""
+    return load_checks(_texts("checks"))
 
 
 @cache
 def catalogue() -> Catalogue:
-    """All check descriptions by id."""
-    folder = files("bartizan.data").joinpath("checks")
-    return load_checks({f.name: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".toml")})
+    """What every finding's id stands for: checks and rules for postures."""
+    return {**checks(), **{name: _described(rule) for name, rule in posture_rules().items()}}
+
+
+def _texts(folder: str) -> dict[str, str]:
+    found = files("bartizan.data").joinpath(folder)
+    return {f.name: f.read_text("utf-8") for f in found.iterdir() if f.name.endswith(".toml")}
+
+
+def _described(rule: Rule) -> Check:
+    """A rule as a check: what people are told about it."""
+    return Check(
+        id=rule.id,
+        title=rule.title,
+        claim=rule.claim.value,
+        anchor=rule.anchor.value,
+        why=rule.why,
+        impact=rule.impact,
+        fix=rule.fix,
+        references=rule.references,
+    )
 
 
 @cache

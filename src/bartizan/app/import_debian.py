@@ -3,14 +3,13 @@
 Each package is verified, read and stored before the next, so that an import can be ended at any time and goes on there.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bartizan.connectors.debian.gpgv import run_gpgv
-from bartizan.connectors.debian.mirror import Mirror, fetch_ahead
-from bartizan.errors import ConfigError, ConnectorError, SenderError
+from bartizan.app.import_packages import Imported, Progress, Task, import_packages
+from bartizan.connectors.repository.gpgv import run_gpgv
+from bartizan.connectors.repository.mirror import Mirror
 from bartizan.formats.clearsigned import MAX_CLEARSIGNED, decode_clearsigned
 from bartizan.formats.deb import MAX_DEB, decode_deb
 from bartizan.formats.debian_packages import MAX_INDEX, decode_packages
@@ -25,9 +24,6 @@ from bartizan.model.package import (
     Release,
     VerifiedRelease,
 )
-from bartizan.model.reference import Origin, ReferenceSet
-from bartizan.reference.packages import files_of, origin_of
-from bartizan.reference.propose import canonical
 from bartizan.store.package_store import PackageStore
 from bartizan.verify.repository import (
     choose_index,
@@ -37,12 +33,6 @@ from bartizan.verify.repository import (
     verify_package,
     verify_release,
 )
-
-MAX_FILES = 1_000_000
-"""Files of one set: its document stays below 256 MiB."""
-
-Progress = Callable[[int, int, str], None]
-"""Packages done, packages in all, the name of the one at hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,38 +51,6 @@ class Wanted:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotImported:
-    """A package that could not be used, and why."""
-
-    package: IndexedPackage
-    why: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Imported:
-    """What an import came to.
-
-    indexed: packages in the index; added: new in the store; held: there before; fetched: bytes of packages;
-    missing: installed packages that are in no repository imported so far; chosen: SHA-256 of the set's packages.
-    """
-
-    source: PackageSource
-    date: datetime
-    indexed: int = 0
-    added: int = 0
-    held: int = 0
-    fetched: int = 0
-    refused: list[NotImported] = field(default_factory=list)
-    missing: tuple[InstalledPackage, ...] = ()
-    chosen: tuple[bytes, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Every package that was asked for is in the store."""
-        return not self.refused and not self.missing
-
-
 def import_debian(wanted: Wanted, store: PackageStore, *, now: datetime, progress: Progress) -> Imported:
     """Verify a repository and put the wanted packages into the store.
 
@@ -106,12 +64,16 @@ def import_debian(wanted: Wanted, store: PackageStore, *, now: datetime, progres
     verified = _release(signed, wanted, store, now=now)
     source = PackageSource(repository=repository_name(verified.release), signer=verified.signer)
     indexed = [package for component in wanted.components for package in _index(verified, wanted, component)]
-    source_id = store.accept_release(source, verified.release.date)
-    done = Imported(source=source, date=verified.release.date, indexed=len(indexed))
-    chosen = _chosen(indexed, wanted)
-    _packages(chosen, wanted.mirror, store, source_id=source_id, done=done, progress=progress)
-    _closure(chosen, wanted, store, done=done)
-    return done
+    task = Task(
+        mirror=wanted.mirror,
+        source=source,
+        date=verified.release.date,
+        read=_read,
+        largest=MAX_DEB,
+        installed=wanted.installed,
+        most=wanted.limit,
+    )
+    return import_packages(indexed, task, store, progress=progress)
 
 
 def repository_name(release: Release) -> str:
@@ -140,73 +102,8 @@ def _index(verified: VerifiedRelease, wanted: Wanted, component: str) -> tuple[I
     return decode_packages(unpack(raw, form=form, limit=MAX_INDEX, what=path))
 
 
-def _chosen(indexed: Iterable[IndexedPackage], wanted: Wanted) -> list[IndexedPackage]:
-    """The packages to fetch: those installed, or all; each package file once."""
-    chosen = {package.sha256: package for package in indexed}.values()
-    if wanted.installed is None:
-        return list(chosen)[: wanted.limit]
-    installed = {(some.name, some.version, some.architecture) for some in wanted.installed}
-    return [some for some in chosen if (some.name, some.version, some.architecture) in installed][: wanted.limit]
-
-
-def _packages(
-    chosen: list[IndexedPackage],
-    mirror: Mirror,
-    store: PackageStore,
-    *,
-    source_id: int,
-    done: Imported,
-    progress: Progress,
-) -> None:
-    held = store.holds()
-    new = [package for package in chosen if package.sha256 not in held]
-    done.held = len(chosen) - len(new)
-    paths = ((package.filename, min(package.size + 1, MAX_DEB)) for package in new)
-    for number, (package, raw) in enumerate(zip(new, fetch_ahead(mirror, paths), strict=True), done.held):
-        progress(number, len(chosen), package.name)
-        try:
-            content = _content(raw, package)
-        except (SenderError, ConnectorError) as error:
-            done.refused.append(NotImported(package=package, why=str(error)))
-            continue
-        done.fetched += package.size
-        done.added += store.add(package, content, source_id=source_id)
-    progress(len(chosen), len(chosen), "")
-
-
-def _content(raw: bytes | ConnectorError, package: IndexedPackage) -> PackageContent:
-    if isinstance(raw, ConnectorError):
-        raise raw
+def _read(raw: bytes, package: IndexedPackage) -> PackageContent:
     verify_package(raw, package)
     content = decode_deb(raw)
     verify_content(content, package)
     return content
-
-
-def _closure(chosen: list[IndexedPackage], wanted: Wanted, store: PackageStore, *, done: Imported) -> None:
-    """Which packages belong to the set: for a node those of every repository imported into this store so far."""
-    if wanted.installed is None:
-        refused = {some.package.sha256 for some in done.refused}
-        done.chosen = tuple(package.sha256 for package in chosen if package.sha256 not in refused)
-        return
-    found = store.find(wanted.installed)
-    done.missing = tuple(some for some, known in found.items() if not known)
-    done.chosen = tuple(dict.fromkeys(sha256 for known in found.values() for sha256 in known))
-
-
-def reference_of(done: Imported, store: PackageStore, *, name: str) -> ReferenceSet:
-    """The Reference Values of an import's packages.
-
-    Raises:
-        ConfigError: they have more files than one set may hold.
-    """
-    packages: list[tuple[Origin, PackageContent]] = []
-    count = 0
-    for some in store.packages(done.chosen):
-        count += len(some.content.files)
-        if count > MAX_FILES:
-            why = f"{len(done.chosen)} packages have more files than a set may hold ({MAX_FILES})"
-            raise ConfigError(f"{why}; all are in the store now: choose from them with --installed")
-        packages.append((origin_of(some.content, some.source), some.content))
-    source = f"{len(packages)} packages of signed repositories, the last one {done.source.repository}"
-    return canonical(ReferenceSet(name=name, source=source, events=(), files=tuple(files_of(packages)), digest=""))

@@ -1,16 +1,18 @@
 """`bartizan posture`: the posture of the machine at hand, or of a recorded file tree, against one profile's rules."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from bartizan.appraise.posture.catalogue import Rules, load_rules
+from bartizan.app.defaults import posture_rules
+from bartizan.app.evidence_folder import read_file
 from bartizan.appraise.posture.engine import appraise_posture
+from bartizan.appraise.waivers import waived
 from bartizan.collect.posture.document import collect_posture
 from bartizan.errors import ConfigError
-from bartizan.formats.posture import decode_posture
+from bartizan.formats.posture import MAX_DOCUMENT, decode_posture
+from bartizan.model.policy import Waiver
 from bartizan.model.posture import (
     Mend,
     PostureFinding,
@@ -21,14 +23,7 @@ from bartizan.model.posture import (
     Rule,
     Severity,
 )
-from bartizan.model.result import Tier, worst
-
-
-@cache
-def posture_rules() -> Rules:
-    """All rules that ship, by id."""
-    folder = files("bartizan.data").joinpath("posture")
-    return load_rules({f.name: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".toml")})
+from bartizan.model.result import Finding, Tier, worst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +40,13 @@ class PostureReport:
 
     @property
     def good(self) -> bool:
-        """Nothing is contraindicated."""
+        """Nothing is contraindicated, but for what is waived."""
         return all(one.finding.tier is not Tier.CONTRAINDICATED for one in self.result.findings)
 
     @property
     def open(self) -> tuple[PostureFinding, ...]:
         """What does not hold or is not known, the worst first."""
-        return tuple(one for one in self.result.findings if one.finding.tier is not Tier.AFFIRMING)
+        return tuple(one for one in self.result.findings if not one.finding.passes)
 
     @property
     def unknown(self) -> tuple[PostureFinding, ...]:
@@ -68,6 +63,11 @@ class PostureReport:
         """What is not known because this user may not read it."""
         return tuple(one for one in self.unknown if any(read.error is ReadError.DENIED for read in one.read))
 
+    @property
+    def waived(self) -> tuple[PostureFinding, ...]:
+        """What passes by a named exception."""
+        return tuple(one for one in self.result.findings if one.finding.waiver)
+
     def areas(self) -> Mapping[str, tuple[PostureFinding, ...]]:
         """Findings by area, the area with the worst finding first."""
         found: dict[str, tuple[PostureFinding, ...]] = {}
@@ -83,6 +83,34 @@ class PostureReport:
 
 def _mended_in(mend: Mend, rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules if rule.mend is mend)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exceptions:
+    """Waivers that count at a time; node: the entity that findings about the host itself belong to."""
+
+    waivers: tuple[Waiver, ...]
+    node: str
+    now: datetime
+
+    def applied(self, report: PostureReport) -> PostureReport:
+        """The report with what is waived lowered to a warning that says why."""
+        findings = tuple(replace(one, finding=self._waived(one)) for one in report.result.findings)
+        return replace(report, result=replace(report.result, findings=findings))
+
+    def _waived(self, one: PostureFinding) -> Finding:
+        entity = one.finding.at.workload or self.node
+        return waived(one.finding, [replace(w, workload=None) for w in self.waivers if w.workload == entity], self.now)
+
+
+def inspect_document(profile: Profile, path: Path) -> PostureReport:
+    """Appraise a posture document as an agent sent it.
+
+    Raises:
+        ConfigError: the file cannot be read. DecodeError: it is no such document.
+    """
+    posture = decode_posture(read_file(path, limit=MAX_DOCUMENT))
+    return PostureReport(posture=posture, result=appraise_posture(posture, posture_rules(), profile))
 
 
 def inspect_posture(profile: Profile, *, root: Path) -> PostureReport:

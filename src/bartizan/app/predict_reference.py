@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from bartizan.app.evidence_folder import read_file, read_recording
 from bartizan.app.judge_folder import read_policy
 from bartizan.app.learn_reference import verified_parts
-from bartizan.app.reference_folder import read_reference, write_reference
+from bartizan.app.life_cycle import Window
+from bartizan.app.reference_folder import read_reference
 from bartizan.errors import ConfigError, DecodeError, VerifyError
 from bartizan.formats.boot_image import ALGORITHMS, decode_boot_image
 from bartizan.formats.grub_config import decode_grub_config
@@ -20,11 +20,10 @@ from bartizan.formats.x509 import decode_certificates
 from bartizan.model.certificate import Certificate
 from bartizan.model.digest import HashAlg
 from bartizan.model.image import BootImage
-from bartizan.model.reference import Origin, ReferenceSet, ReferenceState
+from bartizan.model.reference import Origin
 from bartizan.reference.components import Components, Configuration, Digests, unified_image
 from bartizan.reference.initramfs import is_initramfs
 from bartizan.reference.predict import Prediction, predict
-from bartizan.reference.propose import canonical
 from bartizan.reference.vetting import Vetting
 
 Part = TypeVar("Part")
@@ -58,28 +57,6 @@ class UpdateFiles:
         return [path for path in (self.kernel, self.shim, self.loader, self.unified) if path is not None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """From when until when a set counts, and its state; None leaves each as it is."""
-
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-    state: ReferenceState | None = None
-
-    def on(self, reference: ReferenceSet) -> ReferenceSet:
-        """The set within this window.
-
-        Raises:
-            ConfigError: it would end before it begins.
-        """
-        begin = self.valid_from or reference.valid_from
-        end = self.valid_until or reference.valid_until
-        if begin is not None and end is not None and end <= begin:
-            raise ConfigError(f"the set would end at {end:%Y-%m-%d %H:%M} UTC, before it begins")
-        state = self.state or reference.state
-        return canonical(replace(reference, valid_from=begin, valid_until=end, state=state))
-
-
 def predict_from(
     folder: Path,
     files: UpdateFiles,
@@ -91,6 +68,9 @@ def predict_from(
 ) -> Prediction:
     """The Reference Values of the next boot of the machine whose present boot is recorded in a folder.
 
+    Where the update comes from verified packages they are of the boot alone: files are known from those, and a digest
+    kept from the present boot would outlive its package, or gainsay what the machine makes anew for itself.
+
     Raises:
         ConfigError, DecodeError: a folder or file cannot be used. PolicyError: the policy cannot.
         VerifyError: the boot does not add up, a component has no place in it, or an image may not run.
@@ -101,17 +81,8 @@ def predict_from(
     vetting = Vetting.of(boot, read_policy(policy), named)
     chosen = name or f"{folder.resolve().name}-next"
     found = predict(boot, ima, components, vetting=vetting, name=chosen)
-    return replace(found, reference=(window or Window()).on(found.reference))
-
-
-def limit_set(folder: Path, window: Window) -> tuple[ReferenceSet, Path]:
-    """Give the set in a folder another window or state; it gets another digest by that.
-
-    Raises:
-        ConfigError: there is none, or it cannot be written. DecodeError: its document is not one.
-    """
-    reference = window.on(read_reference(folder))
-    return reference, write_reference(reference, folder)
+    kept = found.reference if files.packages is None else replace(found.reference, files=())
+    return replace(found, reference=(window or Window()).on(kept))
 
 
 def read_components(files: UpdateFiles) -> Components:

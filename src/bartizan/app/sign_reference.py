@@ -24,6 +24,7 @@ from bartizan.verify.reference_signature import PublicKey, fingerprint, verify_r
 FILE = SIGNATURES
 MAX_KEY = 16 * 1024
 KINDS = "an EC P-256 or Ed25519"
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 CHANGED = "do not use them until you know who changed them"
 """Advice where a signature that should fit does not: to sign again would hide what happened."""
 
@@ -34,17 +35,21 @@ def sign_folder(folder: Path, key: Path) -> tuple[ReferenceSet, bytes]:
     Raises:
         ConfigError: no set, no such private key, or the folder cannot be written to. DecodeError: the set is none.
     """
-    private = _private_key(key)
+    private = private_key(key)
     reference = read_reference(folder)
-    message = signed_message(reference.digest)
-    if isinstance(private, ed25519.Ed25519PrivateKey):
-        algorithm, signature = "ed25519", private.sign(message)
-    else:
-        algorithm, signature = "ecdsa-p256-sha256", private.sign(message, ec.ECDSA(hashes.SHA256()))
-    own = ReferenceSignature(key=fingerprint(private.public_key()), algorithm=algorithm, signature=signature)
+    own = signed_by(private, signed_message(reference.digest))
     others = tuple(some for some in read_signatures(folder) if some.key != own.key)
     write_whole(folder, FILE, encode_reference_signatures((*others, own)))
     return reference, own.key
+
+
+def signed_by(key: PrivateKey, message: bytes) -> ReferenceSignature:
+    """A key's signature over a message."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        algorithm, signature = "ed25519", key.sign(message)
+    else:
+        algorithm, signature = "ecdsa-p256-sha256", key.sign(message, ec.ECDSA(hashes.SHA256()))
+    return ReferenceSignature(key=fingerprint(key.public_key()), algorithm=algorithm, signature=signature)
 
 
 def read_signatures(folder: Path) -> tuple[ReferenceSignature, ...]:
@@ -88,7 +93,12 @@ def demand_signature(reference: ReferenceSet, folder: Path, accepted: Sequence[P
         raise PolicyError(f"{folder}: the Reference Values cannot be used: {error.why}; {advice}") from error
 
 
-def _private_key(path: Path) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+def private_key(path: Path) -> PrivateKey:
+    """An operator's key.
+
+    Raises:
+        ConfigError: it cannot be read, or is of another kind.
+    """
     try:
         key = load_pem_private_key(read_file(path, limit=MAX_KEY), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

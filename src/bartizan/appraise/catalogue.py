@@ -2,7 +2,8 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from datetime import datetime
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -10,6 +11,7 @@ from bartizan.appraise.generated import check_rule
 from bartizan.errors import PolicyError
 from bartizan.model.digest import PCR_COUNT
 from bartizan.model.policy import AcceptedSigner, Check, GeneratedRule, Level, Policy, Waiver
+from bartizan.model.posture import Profile
 from bartizan.model.result import Anchor, Claim, Tier
 
 Catalogue = Mapping[str, Check]
@@ -58,6 +60,8 @@ class _WaiverRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     check: str
     reason: str
     pcr: int | None = None
+    workload: str | None = None
+    expires: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class _GeneratedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +71,10 @@ class _GeneratedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: tuple[str, ...]
 
 
+class _PostureRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    profile: Profile
+
+
 class _PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     unknown_file: Tier = Tier.WARNING
@@ -74,6 +82,7 @@ class _PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signer: tuple[_SignerRow, ...] = ()
     waiver: tuple[_WaiverRow, ...] = ()
     generated: tuple[_GeneratedRow, ...] = ()
+    posture: _PostureRow | None = None
     revoked_images: tuple[str, ...] = ()
     revoked_certificates: tuple[str, ...] = ()
 
@@ -169,11 +178,12 @@ def load_policy(text: str, catalogue: Catalogue, *, source: str) -> Policy:
             AcceptedSigner(name=row.name, fingerprint=_fingerprint(row.fingerprint, source=f"{source}: signer"))
             for row in file.signer
         ),
-        waivers=tuple(Waiver(check=row.check, reason=row.reason, pcr=row.pcr) for row in file.waiver),
+        waivers=tuple(Waiver(**msgspec.structs.asdict(row)) for row in file.waiver),
         revoked_images=_fingerprints(file.revoked_images, source=f"{source}: revoked_images"),
         revoked_certificates=_fingerprints(file.revoked_certificates, source=f"{source}: revoked_certificates"),
         sbat_minimum=file.sbat_minimum,
         generated=tuple(_generated(row, source=source) for row in file.generated),
+        posture=file.posture.profile if file.posture else None,
     )
 
 

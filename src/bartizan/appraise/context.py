@@ -9,6 +9,7 @@ from bartizan.model.boot_log import GOOD_SEPARATORS, Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.evidence import VerifiedEvidence
 from bartizan.model.policy import Policy
+from bartizan.model.posture import Rule
 from bartizan.model.reference import Origin, ReferenceEvent, ReferenceSet, ReferenceState
 from bartizan.model.result import NOWHERE, Anchor, Claim, Finding, Pointer, Tier
 
@@ -124,6 +125,7 @@ class Context:
     catalogue: Catalogue
     reference: ReferenceIndex | None
     now: datetime
+    posture_rules: Mapping[str, Rule] = field(default_factory=dict)
 
     @property
     def bank(self) -> HashAlg:

@@ -8,12 +8,15 @@ from dataclasses import replace
 
 from bartizan.appraise.catalogue import Catalogue
 from bartizan.appraise.checks import boot, ima, platform, recognised, secure_boot, sets
+from bartizan.appraise.checks.posture import confinement
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.levels import climb
+from bartizan.appraise.waivers import waived
 from bartizan.errors import VerifyError
 from bartizan.model.policy import Level, Policy
 from bartizan.model.result import Anchor, AttestationResult, Claim, Finding, State, Tier, worst
 
+POSTURE = "posture."
 CheckFunction = Callable[[Context], Iterable[Finding]]
 
 CHECKS: tuple[CheckFunction, ...] = (
@@ -23,7 +26,6 @@ CHECKS: tuple[CheckFunction, ...] = (
     secure_boot.revoked,
     platform.first_step,
     platform.dma_protection,
-    platform.posture_binding,
     sets.in_force,
     recognised.parts,
     recognised.boot_path,
@@ -39,9 +41,27 @@ CHECKS: tuple[CheckFunction, ...] = (
 def appraise(context: Context, levels: Sequence[Level], *, state: State) -> AttestationResult:
     """The Attestation Result for one attestation; every check runs, whatever the others say."""
     found = [*_from_verification(context), *(finding for check in CHECKS for finding in check(context))]
-    findings = tuple(_waived(finding, context.policy) for finding in found)
+    return _with_posture(context, _waived(found, context), levels, state=state)
+
+
+def appraise_posture_again(context: Context, result: AttestationResult, levels: Sequence[Level]) -> AttestationResult:
+    """The result with its posture judged anew and everything else as it stands."""
+    kept = (one for one in result.findings if not one.id.startswith(POSTURE) and one.id not in context.posture_rules)
+    return _with_posture(context, kept, levels, state=result.state)
+
+
+def _with_posture(
+    context: Context, others: Iterable[Finding], levels: Sequence[Level], *, state: State
+) -> AttestationResult:
+    said = confinement(context)
+    findings = (*others, *_waived(said.findings, context))
     result = fold(findings, levels, state=state, policy=context.policy.name, reference=_named(context.reference))
-    return replace(result, strength=boot.strongest(context.evidence.boot))
+    strength = boot.strongest(context.evidence.boot)
+    return replace(result, strength=strength, confinement=said.confinement)
+
+
+def _waived(findings: Iterable[Finding], context: Context) -> list[Finding]:
+    return [waived(finding, context.policy.waivers, context.now) for finding in findings]
 
 
 def refused(
@@ -94,16 +114,6 @@ def _from_verification(context: Context) -> Iterator[Finding]:
     yield from evidence.boot.findings
     if evidence.ima is not None:
         yield from evidence.ima.findings
-
-
-def _waived(finding: Finding, policy: Policy) -> Finding:
-    if finding.tier is Tier.AFFIRMING:
-        return finding
-    for waiver in policy.waivers:
-        if waiver.check == finding.id and waiver.pcr in (None, finding.at.pcr):
-            tier = max(finding.tier, Tier.WARNING, key=lambda some: some.order)
-            return replace(finding, tier=tier, waiver=waiver.reason)
-    return finding
 
 
 def _named(reference: ReferenceIndex | None) -> str | None:

@@ -20,7 +20,9 @@ from bartizan.cli.commands import (
     policy,
     reference,
     reference_exchange,
+    reference_files,
     reference_import,
+    reference_life,
     reference_predict,
     reference_service,
     reference_sets,
@@ -28,6 +30,7 @@ from bartizan.cli.commands import (
     review,
     service,
     token,
+    waivers,
 )
 from bartizan.cli.commands.demo import demo
 from bartizan.cli.commands.gap import gap
@@ -75,20 +78,17 @@ app.command(short_help="Everything that anybody changed, as JSON lines.")(oversi
 app.command(short_help="How far judging every node anew has come.")(oversight.reappraisal)
 reference.app.command(short_help="Show a set, with where each value comes from.")(reference_sets.show)
 reference.app.command(short_help="Foretell what the next boot will measure.")(reference_predict.predict)
-reference.app.command(short_help="Say from when until when a set counts.")(reference_predict.limit)
+reference.app.command(short_help="Let a proposed set count.")(reference_life.approve)
+reference.app.command(short_help="Say from when until when a set counts.")(reference_life.limit)
+reference.app.command(short_help="End a set at once.")(reference_life.retire)
+reference.app.command(short_help="Take a set back: what it alone knew is contraindicated.")(reference_life.revoke)
 reference.app.command(short_help="Sign a set.")(reference_sets.sign)
+reference_import.app.command(short_help="From an image's own files, its boot included.")(reference_files.files)
 reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.corim)
 reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
 reference.app.add_typer(reference_import.app, name="import")
 reference.app.add_typer(reference_exchange.exports, name="export")
-reference.app.command("list", short_help="At the service: every set, and whether it counts.")(
-    reference_service.list_references
-)
-reference.app.command(short_help="At the service: propose a set.")(reference_service.upload)
-reference.app.command(short_help="At the service: put a proposed set in force.")(reference_service.approve)
-reference.app.command(short_help="At the service: take a set out of force.")(reference_service.retire)
-reference.app.command(short_help="At the service: declare a set bad.")(reference_service.revoke)
-reference.app.command(short_help="From the service: a set into a folder.")(reference_service.fetch)
+reference.app.add_typer(reference_service.app, name="service", short_help="Reference Values at a service.")
 node.app.command(short_help="What is not in order on a node.")(node_evidence.findings)
 node.app.command(short_help="Fetch a node's evidence into a folder.")(node_evidence.evidence)
 app.add_typer(node.app, name="node", short_help="The fleet, as the service sees it now.")
@@ -102,6 +102,7 @@ app.add_typer(account.app, name="account", short_help="Who may use the service."
 app.add_typer(account.tokens, name="api-token", short_help="API tokens of people and programs.")
 app.add_typer(service.config, name="config", short_help="Settings of the service.")
 app.add_typer(result.app, name="result", short_help="Attestation Results as signed tokens.")
+app.add_typer(waivers.app, name="waivers", short_help="Exceptions from posture rules.")
 app.add_typer(reference.app, name="reference", short_help="What a good machine measures.")
 
 

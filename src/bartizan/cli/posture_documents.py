@@ -1,12 +1,12 @@
 """A machine's posture as a JSON document."""
 
-from dataclasses import asdict
 from typing import Any
 
 from bartizan.app.inspect_posture import PostureReport
+from bartizan.app.report_posture import FrameworkReport, RequirementReport
 from bartizan.formats.inert import inert
 from bartizan.formats.result_json import finding_document
-from bartizan.model.posture import PostureFinding, Reading, Workload
+from bartizan.model.posture import Part, PartVerdict, PostureFinding, Reading, WorkloadVerdict
 
 VALUE_LIMIT = 1000
 """Characters of one reading that are shown."""
@@ -21,7 +21,7 @@ def posture_document(report: PostureReport, *, only: str | None = None) -> dict[
         "privileged": report.posture.privileged,
         "findings": [_finding(one) for one in findings],
         "inapplicable": without,
-        "workloads": [_workload(workload) for workload in report.posture.workloads],
+        "workloads": [_workload(verdict) for verdict in report.result.workloads],
         "status": report.status.value,
     }
 
@@ -35,6 +35,35 @@ def plan_document(report: PostureReport) -> dict[str, Any]:
     return posture_document(report) | {"plan": steps}
 
 
+def framework_document(report: FrameworkReport) -> dict[str, Any]:
+    """`bartizan posture --report --json`."""
+    return {
+        "framework": report.framework.framework.value,
+        "name": report.framework.name,
+        "source": report.framework.source,
+        "nodes": [
+            {"node": inert(node), "requirements": [_requirement(row) for row in rows]}
+            for node, rows in report.nodes.items()
+        ],
+        "fleet": {
+            requirement: {met.value: count for met, count in counted.items()}
+            for requirement, counted in report.fleet().items()
+        },
+    }
+
+
+def _requirement(row: RequirementReport) -> dict[str, Any]:
+    return {
+        "id": row.requirement.id,
+        "text": row.requirement.text,
+        "must": row.requirement.must,
+        "outcome": row.met.value,
+        "rules": list(row.rules),
+        "open": list(row.open),
+        "waived": list(row.waived),
+    }
+
+
 def _finding(one: PostureFinding) -> dict[str, Any]:
     rule = one.rule
     return finding_document(one.finding) | {
@@ -44,6 +73,9 @@ def _finding(one: PostureFinding) -> dict[str, Any]:
         "impact": rule.impact,
         "fix": rule.fix,
         "references": list(rule.references),
+        "frameworks": {framework.value: list(named) for framework, named in rule.frameworks.items()},
+        "workload": one.workload.pid if one.workload is not None else None,
+        "witness": list(one.witness),
         "read": [_reading(reading) for reading in one.read],
     }
 
@@ -54,6 +86,31 @@ def _reading(reading: Reading) -> dict[str, Any]:
     return {"path": inert(reading.path), "value": inert(reading.value.strip(), limit=VALUE_LIMIT)}
 
 
-def _workload(workload: Workload) -> dict[str, Any]:
-    shown = {key: inert(value) if isinstance(value, str) else value for key, value in asdict(workload).items()}
-    return shown | {"private": None if workload.private is None else list(workload.private)}
+def _workload(verdict: WorkloadVerdict) -> dict[str, Any]:
+    workload, identity = verdict.workload, verdict.identity
+    return {
+        "pid": workload.pid,
+        "kind": workload.kind,
+        "name": _text(identity.name or None),
+        "uuid": _text(identity.uuid or None),
+        "vouched": [inert(one, limit=VALUE_LIMIT) for one in identity.kernel],
+        "comm": inert(workload.comm),
+        "exe": _text(workload.exe),
+        "label": _text(workload.label),
+        "cgroup": _text(workload.cgroup),
+        "images": None if workload.images is None else [inert(one, limit=VALUE_LIMIT) for one in workload.images],
+        "vector": {part.value: _part(verdict.vector[part]) for part in Part},
+    }
+
+
+def _part(verdict: PartVerdict) -> dict[str, Any]:
+    return {
+        "tier": verdict.tier.value,
+        "rules": list(verdict.rules),
+        "why": list(verdict.why),
+        "witness": list(verdict.witness),
+    }
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else inert(value, limit=VALUE_LIMIT)

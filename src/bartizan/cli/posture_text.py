@@ -1,21 +1,29 @@
 """A machine's posture as people read it: the worst area first, each finding with what was read and how to mend it."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from rich.padding import Padding
 from rich.text import Text
 
 from bartizan.app.inspect_posture import PostureReport
-from bartizan.cli.console import MARKS, console, mark, signed
+from bartizan.cli.console import MARKS, console, mark, reason, signed
 from bartizan.formats.inert import inert
-from bartizan.model.posture import Mend, PostureFinding, Reading, Rule, Workload
+from bartizan.model.posture import Mend, Part, PartVerdict, PostureFinding, Reading, Rule, WorkloadVerdict
 from bartizan.model.result import Tier
 
-HEX = re.compile(r"[0-9a-f]{1,64}")
 SHOWN_READINGS = 3
 SHOWN_VALUE = 100
-SECCOMP: Mapping[int | None, str] = {0: "none", 1: "strict", 2: "filter"}
+SHOWN_WITNESS = 300
+NOT_TOLD: Mapping[str | None, str] = {None: "not known", "": "none"}
+PARTS: Mapping[Part, str] = {
+    Part.IDENTITY: "who it is",
+    Part.MAC: "access control",
+    Part.SECCOMP: "system calls",
+    Part.PRIVILEGES: "users and capabilities",
+    Part.NAMESPACES: "namespaces and devices",
+    Part.MEMORY: "shared memory",
+    Part.DMA: "direct memory access",
+}
 PLACES: Mapping[Mend, str] = {
     Mend.SYSCTL: "Kernel settings: write to /etc/sysctl.d/90-posture.conf, then run sysctl --system (no reboot)",
     Mend.LIBVIRT: "/etc/libvirt/qemu.conf: then restart libvirt; a guest changes when it is stopped and started",
@@ -44,7 +52,7 @@ def show_posture(report: PostureReport, *, show_all: bool) -> None:
                 _show_finding(one)
                 _show_reasons(one)
             console.print()
-    _show_workloads(report.posture.workloads)
+    _show_workloads(report.result.workloads)
     _show_unknown(report)
     console.print(
         Text("All of this is the machine's own word: it shows what is misconfigured, not what a hostile root hides.")
@@ -68,7 +76,7 @@ def _show_finding(one: PostureFinding) -> None:
     head = Text("– unknown", style=MARKS[Tier.NONE][1]) if one.finding.tier is Tier.NONE else mark(one.finding.tier)
     head.append(f"  {one.rule.id}", style="bold default")
     head.append(f"  {one.rule.severity.value}  ", style="default")
-    head.append(one.finding.why, style="default")
+    head.append(reason(one.finding), style="default")
     console.print(Padding(head, (0, 0, 0, 2)))
     if one.finding.tier is not Tier.AFFIRMING:
         _labelled("read", _readings(one.read))
@@ -115,41 +123,36 @@ def _show_unknown(report: PostureReport) -> None:
         console.print(Text(said, style=f"bold {MARKS[Tier.NONE][1]}"))
 
 
-def _show_workloads(workloads: Sequence[Workload]) -> None:
-    if not workloads:
+def _show_workloads(verdicts: Sequence[WorkloadVerdict]) -> None:
+    if not verdicts:
         console.print(Text("No virtual machine, container or packet switch was seen."))
         console.print()
         return
     console.print(Text("Workloads", style="bold underline"))
-    for workload in workloads:
-        name = inert(workload.name or workload.comm)
-        known = f" ({inert(workload.uuid)})" if workload.uuid else ""
-        console.print(Padding(Text(f"{workload.kind} {name}{known}, process {workload.pid}"), (0, 0, 0, 2)))
-        _labelled("fence", "; ".join(_fences(workload)))
+    for verdict in verdicts:
+        workload, identity = verdict.workload, verdict.identity
+        known = f" ({inert(identity.uuid)})" if identity.uuid else ""
+        said = f"{workload.kind} {inert(identity.name or workload.comm)}{known}, process {workload.pid}"
+        console.print(Padding(Text(said), (0, 0, 0, 2)))
+        _labelled("label", inert(workload.label) if workload.label else NOT_TOLD.get(workload.label, ""))
+        _labelled("cgroup", inert(workload.cgroup or NOT_TOLD[None]))
+        if workload.images:
+            _labelled("image", inert(", ".join(workload.images), limit=SHOWN_VALUE))
+        for part in Part:
+            _show_part(part, verdict.vector[part])
     console.print()
 
 
-def _fences(workload: Workload) -> tuple[str, ...]:
-    told = {None: "not known", 0: "no", 1: "yes"}
-    private = "not known" if workload.private is None else ", ".join(map(inert, workload.private)) or "none"
-    return (
-        f"user {'not known' if workload.uid is None else workload.uid}",
-        f"label {inert(workload.label) if workload.label else 'not known or none'}",
-        f"seccomp {SECCOMP.get(workload.seccomp, 'not known')}",
-        f"no new privileges {told.get(workload.no_new_privs, 'not known')}",
-        f"capabilities {_capabilities(workload)}",
-        f"own namespaces {private}",
-    )
-
-
-def _capabilities(workload: Workload) -> str:
-    """How many, and over what: in a user namespace of its own a process holds them over that alone."""
-    mask = workload.cap_eff
-    if mask is None or not HEX.fullmatch(mask):
-        return "not known"
-    count = int(mask, 16).bit_count()
-    own = ", over its own user namespace only" if count and "user" in (workload.private or ()) else ""
-    return f"{count or 'none'}{own}"
+def _show_part(part: Part, verdict: PartVerdict) -> None:
+    """One of the seven: its tier, the reason, and what shows it where it is not in order."""
+    line = Text("– unknown", style=MARKS[Tier.NONE][1]) if verdict.tier is Tier.NONE else mark(verdict.tier)
+    line.append(f"  {PARTS[part]}", style="bold default")
+    bad = verdict.tier is not Tier.AFFIRMING
+    if bad and verdict.why:
+        line.append(f"  {', '.join(verdict.rules)}: {'; '.join(verdict.why)}", style="default")
+    console.print(Padding(line, (0, 0, 0, 6)))
+    if bad and verdict.witness:
+        _labelled("shown by", inert("; ".join(verdict.witness), limit=SHOWN_WITNESS))
 
 
 def show_rule(rule: Rule, report: PostureReport) -> None:

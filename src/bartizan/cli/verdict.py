@@ -11,7 +11,7 @@ from bartizan.app.chain import Link
 from bartizan.cli.console import MARKS, NARROW, console, mark, place, reason, signed
 from bartizan.formats.inert import inert
 from bartizan.model.policy import Check
-from bartizan.model.result import Anchor, AttestationResult, Finding, Rung, Tier
+from bartizan.model.result import Anchor, AttestationResult, Confinement, Finding, Rung, Tier
 
 SHOWN_EACH = 20
 """How many findings of one check are listed before the rest is only counted."""
@@ -59,6 +59,19 @@ def show_ladder(result: AttestationResult) -> None:
         question = (rung.question,) if wide else ()
         table.add_row(f"{rung.number} {rung.name}", _rung_mark(rung), *question, missing)
     console.print(table)
+    console.print()
+
+
+def show_confinement(confinement: Confinement | None) -> None:
+    """How much of level 5 the TPM vouches for; nothing where no posture was judged."""
+    if confinement is None:
+        return
+    words = ", ".join(f"{count} by {VOUCHERS[anchor]}" for anchor, count in confinement.held.items() if count)
+    line = Text(f"Confinement, profile {confinement.profile}: ", style="bold")
+    line.append(f"{sum(confinement.held.values())} rules hold ({words or 'none'}), ", style="not bold")
+    line.append(f"{len(confinement.open)} do not or are not known; ", style="not bold")
+    line.append(f"workloads: {confinement.workloads}", style="not bold")
+    console.print(line)
     console.print()
 
 

@@ -1,4 +1,4 @@
-"""The posture document, version 1: canonical JSON of what an agent read. It proves nothing and judges nothing.
+"""The posture document, version 2: canonical JSON of what an agent read. It proves nothing and judges nothing.
 
 Written by `bartizan.collect.posture`; the byte form is unique, since quotes are bound to its hash.
 """
@@ -12,7 +12,17 @@ import msgspec
 
 from bartizan.errors import DecodeError
 from bartizan.formats.strict import json_value
-from bartizan.model.posture import Listing, Node, ReadError, Reading, ReportedPosture, Workload
+from bartizan.model.posture import (
+    Listing,
+    MalformedPosture,
+    Node,
+    ReadError,
+    Reading,
+    ReportedPosture,
+    Shared,
+    Told,
+    Workload,
+)
 
 WHAT = "posture document"
 MAX_DOCUMENT = 16 * 1024 * 1024
@@ -27,6 +37,12 @@ MAX_WORKLOADS = 2048
 Path = Annotated[str, msgspec.Meta(min_length=1, max_length=16384, pattern=r"^/")]
 Short = Annotated[str, msgspec.Meta(max_length=1024)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
+LongText = Annotated[str, msgspec.Meta(max_length=16384)]
+Some = msgspec.Meta(max_length=64)
+"""Entries of one of a workload's lists: the collectors keep that many."""
+Texts = Annotated[tuple[LongText, ...], Some]
+Mask = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
 Error = Literal["absent", "denied", "too long", "failed"]
 
 
@@ -45,9 +61,22 @@ class _Folder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: Path
     kind: Literal["file", "folder", "socket", "other"]
-    mode: Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
+    mode: Mode
     uid: Count
     gid: Count
+
+
+class _Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Short
+    uuid: Short | None
+
+
+class _Shared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    path: Path
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    mode: Mode | None
+    uid: Count | None
+    gid: Count | None
 
 
 class _Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,16 +85,32 @@ class _Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comm: Short
     name: Short | None
     uuid: Short | None
-    uid: Count | None
-    label: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] | None
+    libvirt: _Told | None
+    options: Texts | None
+    exe: LongText | None
+    uids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=64)] | None
+    uid_map: Annotated[tuple[Annotated[tuple[Count, ...], msgspec.Meta(max_length=3)], ...], Some] | None
+    label: LongText | None
+    permissive: bool | None
+    threads: Count | None
     seccomp: Count | None
+    filters: Count | None
     no_new_privs: Count | None
-    cap_eff: Short | None
-    private: Annotated[tuple[Short, ...], msgspec.Meta(max_length=16)] | None
+    cap_eff: Mask | None
+    cap_permitted: Mask | None
+    cap_bounding: Mask | None
+    private: Texts | None
+    cgroup: LongText | None
+    devices: Texts | None
+    iommu_groups: Texts | None
+    images: Texts | None
+    control: Texts | None
+    shared: Annotated[tuple[_Shared, ...], Some] | None
+    ksm: Literal["no", "mergeable", "merging"] | None
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    version: Literal[1]
+    version: Literal[2]
     privileged: bool
     files: Annotated[tuple[_File, ...], msgspec.Meta(max_length=MAX_READINGS)]
     folders: Annotated[tuple[_Folder, ...], msgspec.Meta(max_length=MAX_READINGS)]
@@ -98,8 +143,18 @@ def decode_posture(raw: bytes) -> ReportedPosture:
         files={file.path: _reading(file) for file in document.files},
         folders={folder.path: _listing(folder) for folder in document.folders},
         nodes={node.path: Node(**msgspec.structs.asdict(node)) for node in document.nodes},
-        workloads=tuple(Workload(**msgspec.structs.asdict(some)) for some in document.workloads),
+        workloads=tuple(_workload(row) for row in document.workloads),
     )
+
+
+def read_posture(raw: bytes | None) -> ReportedPosture | MalformedPosture | None:
+    """The posture document that came with evidence; one that is malformed is told and refuses nothing."""
+    if raw is None:
+        return None
+    try:
+        return decode_posture(raw)
+    except DecodeError as error:
+        return MalformedPosture(why=error.why)
 
 
 Key = TypeVar("Key", str, int)
@@ -124,3 +179,11 @@ def _listing(folder: _Folder) -> Listing:
 def _either(path: str, *, has_value: bool, error: str | None) -> None:
     if has_value == (error is not None):
         raise DecodeError(WHAT, 0, f"{path[:200]!a}: either a value or an error expected")
+
+
+def _workload(row: _Workload) -> Workload:
+    told = msgspec.structs.asdict(row)
+    shared = None if row.shared is None else tuple(Shared(**msgspec.structs.asdict(one)) for one in row.shared)
+    libvirt = None if row.libvirt is None else Told(**msgspec.structs.asdict(row.libvirt))
+    names = {"untrusted_name": told.pop("name"), "untrusted_uuid": told.pop("uuid")}
+    return Workload(**(told | names | {"shared": shared, "libvirt": libvirt}))

@@ -58,9 +58,10 @@ class Reader:
         self.offset = stop
         return layout.unpack_from(self._data, start)
 
-    def glance(self, layout: Struct) -> tuple[Any, ...]:
-        """The fields of one fixed layout ahead, without moving on; the caller has seen that they are there."""
-        return layout.unpack_from(self._data, self.offset)
+    def glance(self, layout: Struct) -> tuple[Any, ...] | None:
+        """The fields of one fixed layout ahead, without moving on; None where fewer bytes are left."""
+        offset = self.offset
+        return layout.unpack_from(self._data, offset) if offset + layout.size <= self._end else None
 
     def u8(self, what: str) -> int:
         """One byte as a number."""

@@ -1,7 +1,7 @@
-"""Signatures beside a set of Reference Values: one JSON document. Whether one holds is `verify`'s business.
+"""Signatures beside a set of Reference Values, or beside waivers: one JSON document. `verify` says whether one holds.
 
-What is signed: the text `bartizan-reference-signature-1`, a zero byte, and the SHA-256 of the set's document. So a
-signature made for anything else is none here.
+What is signed: the document's format, a zero byte, and the SHA-256 of what it lies beside. So a signature made for
+anything else is none here.
 """
 
 import base64
@@ -15,6 +15,7 @@ from bartizan.errors import DecodeError
 from bartizan.formats.strict import hex_bytes, json_value
 
 FORMAT = "bartizan-reference-signature-1"
+WAIVERS_FORMAT = "bartizan-waivers-signature-1"
 MAX_SIGNATURES_FILE = 64 * 1024
 MAX_SIGNATURES = 32
 """People who sign one set."""
@@ -43,21 +44,21 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     signatures: list[_Row]
 
 
-def signed_message(digest: str) -> bytes:
-    """The bytes that a signature of the set with this digest covers."""
-    return FORMAT.encode("ascii") + b"\0" + bytes.fromhex(digest)
+def signed_message(digest: str, *, kind: str = FORMAT) -> bytes:
+    """The bytes that a signature of what has this digest covers."""
+    return kind.encode("ascii") + b"\0" + bytes.fromhex(digest)
 
 
-def encode_reference_signatures(signatures: tuple[ReferenceSignature, ...]) -> bytes:
+def encode_reference_signatures(signatures: tuple[ReferenceSignature, ...], *, kind: str = FORMAT) -> bytes:
     """The document."""
     rows = [
         {"key": row.key.hex(), "algorithm": row.algorithm, "signature": base64.b64encode(row.signature).decode("ascii")}
         for row in signatures
     ]
-    return json.dumps({"format": FORMAT, "signatures": rows}, indent=1).encode("ascii") + b"\n"
+    return json.dumps({"format": kind, "signatures": rows}, indent=1).encode("ascii") + b"\n"
 
 
-def decode_reference_signatures(raw: bytes) -> tuple[ReferenceSignature, ...]:
+def decode_reference_signatures(raw: bytes, *, kind: str = FORMAT) -> tuple[ReferenceSignature, ...]:
     """The signatures of a document.
 
     Raises:
@@ -69,8 +70,8 @@ def decode_reference_signatures(raw: bytes) -> tuple[ReferenceSignature, ...]:
         document = msgspec.convert(json_value(raw, WHAT), _Document, strict=True)
     except msgspec.ValidationError as error:
         raise DecodeError(WHAT, 0, str(error)) from error
-    if document.format != FORMAT or len(document.signatures) > MAX_SIGNATURES:
-        raise DecodeError(WHAT, 0, f"format {FORMAT} with at most {MAX_SIGNATURES} signatures expected")
+    if document.format != kind or len(document.signatures) > MAX_SIGNATURES:
+        raise DecodeError(WHAT, 0, f"format {kind} with at most {MAX_SIGNATURES} signatures expected")
     return tuple(_signature(row) for row in document.signatures)
 
 

@@ -6,12 +6,13 @@ import msgspec
 
 from bartizan.errors import DecodeError
 from bartizan.formats.strict import json_value
-from bartizan.model.result import Anchor, AttestationResult, Claim, Finding, Pointer, Tier
+from bartizan.model.result import Anchor, AttestationResult, Claim, Confinement, Finding, Pointer, Tier
 
 
 def pointer_document(at: Pointer) -> dict[str, int | str]:
     """The parts of a pointer that point somewhere."""
     parts = {"pcr": at.pcr, "event": at.event, "entry": at.entry, "path": at.path, "bank": at.bank}
+    parts["workload"] = at.workload
     return {key: value for key, value in parts.items() if value is not None}
 
 
@@ -46,9 +47,19 @@ def result_document(result: AttestationResult) -> dict[str, Any]:
             for rung in result.ladder
         ],
         "strength": {str(pcr): bank for pcr, bank in result.strength.items()},
+        "confinement": _confinement_document(result.confinement) if result.confinement is not None else None,
         "policy": result.policy,
         "reference": result.reference,
         "findings": [finding_document(finding) for finding in result.findings],
+    }
+
+
+def _confinement_document(confinement: Confinement) -> dict[str, Any]:
+    return {
+        "profile": confinement.profile,
+        "held": {anchor.value: count for anchor, count in confinement.held.items()},
+        "open": list(confinement.open),
+        "workloads": confinement.workloads,
     }
 
 
@@ -58,6 +69,7 @@ class _Place(msgspec.Struct, forbid_unknown_fields=True):
     entry: int | None = None
     path: str | None = None
     bank: str | None = None
+    workload: str | None = None
 
 
 class _Finding(msgspec.Struct, forbid_unknown_fields=True):

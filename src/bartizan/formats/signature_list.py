@@ -4,6 +4,7 @@ Also the single entry that let an image run, and the security versions that Micr
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from struct import Struct
 
 from bartizan.errors import DecodeError
@@ -65,6 +66,9 @@ SVN_OWNER = guid("9d132b6c-59d5-4388-ab1c-185cfcb2eb92")
 SVN = Struct("<B16sHH11s")
 SVN_VERSION = 1
 
+MAKE_ENTRY = partial(tuple.__new__, SignatureEntry)
+"""As SignatureEntry._make, without its count of the fields: the layout has two. A dbx has some hundred entries."""
+
 
 def decode_signature_lists(raw: bytes, *, start: int = 0) -> tuple[SignatureList, ...]:
     """All signature lists from `start` to the end of the bytes; none at all is an empty database.
@@ -98,7 +102,7 @@ def _signature_list(reader: LittleReader) -> SignatureList:
     header = reader.take(header_size, "SignatureHeader")
     body = reader.take(body_size, "Signatures")
     layout = Struct(f"<{OWNER}s{entry_size - OWNER}s")
-    entries = tuple(map(SignatureEntry._make, layout.iter_unpack(body)))
+    entries = tuple(map(MAKE_ENTRY, layout.iter_unpack(body)))
     return SignatureList(signature_type=signature_type, kind=kind, entries=entries, header=header)
 
 

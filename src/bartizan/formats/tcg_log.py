@@ -11,7 +11,7 @@ from struct import Struct
 from bartizan.errors import DecodeError
 from bartizan.formats.reader import LittleReader
 from bartizan.formats.texts import is_text
-from bartizan.model.boot_log import LAUNCH_PCRS, NO_PCR, BootLog, Event, EventType, LogFormat
+from bartizan.model.boot_log import LAUNCH_PCRS, NO_ACTION, NO_PCR, BootLog, Event, LogFormat, make_event
 from bartizan.model.digest import PCR_COUNT, SIZES, HashAlg
 
 MAX_LOG = 16 * 1024 * 1024
@@ -54,7 +54,7 @@ def decode_boot_log(raw: bytes) -> BootLog:
         raise DecodeError("boot log", 0, f"{len(raw)} bytes of padding and no event")
     reader = LittleReader(raw)
     first = _sha1_event(reader, 0)
-    if first.reported_type == EventType.NO_ACTION and first.data.startswith(SPEC_ID):
+    if first.reported_type == NO_ACTION and first.data.startswith(SPEC_ID):
         return _agile_log(reader, _spec_id(reader, raw), content=content)
     return _sha1_log(reader, first, content=content)
 
@@ -69,7 +69,7 @@ def decode_embedded_log(raw: bytes) -> tuple[BootLog, int]:
     """
     reader = LittleReader(raw[:MAX_LOG])
     first = _sha1_event(reader, 0)
-    if first.reported_type != EventType.NO_ACTION or not first.data.startswith(SPEC_ID):
+    if first.reported_type != NO_ACTION or not first.data.startswith(SPEC_ID):
         raise DecodeError("boot log", 0, "a Spec ID event expected")
     sizes = _spec_id(reader, raw)
     layouts = _layouts(sizes)
@@ -86,7 +86,7 @@ def _content_end(raw: bytes) -> int:
 
 
 def _checked_pcr(pcr: int, kind: int, offset: int) -> int:
-    if pcr < PCR_COUNT or (pcr == NO_PCR and kind == EventType.NO_ACTION):
+    if pcr < PCR_COUNT or (pcr == NO_PCR and kind == NO_ACTION):
         return pcr
     why = f"0 to {PCR_COUNT - 1} expected, found {pcr} (0x{pcr:x}) on an event of type 0x{kind:x}"
     raise DecodeError("pcrIndex", offset, why)
@@ -173,7 +173,7 @@ CC_ALGORITHMS = frozenset({HashAlg.SHA384, HashAlg.SM3_256})
 def _agile_format(sizes: Mapping[int, int], events: list[Event]) -> LogFormat:
     if is_ccel(sizes, events):
         return LogFormat.CCEL
-    measured = {event.pcr for event in events if event.reported_type != EventType.NO_ACTION}
+    measured = {event.pcr for event in events if event.reported_type != NO_ACTION}
     return LogFormat.TXT if measured and measured <= LAUNCH_PCRS else LogFormat.CRYPTO_AGILE
 
 
@@ -181,7 +181,7 @@ def is_ccel(sizes: Mapping[int, int], events: list[Event]) -> bool:
     """A CCEL holds one bank and measures into registers 1 to 4 alone; a TPM's log fills PCR 0 and 7 at least."""
     if len(sizes) != 1 or not CC_ALGORITHMS.issuperset(sizes):
         return False
-    measured = {event.pcr for event in events if event.reported_type != EventType.NO_ACTION}
+    measured = {event.pcr for event in events if event.reported_type != NO_ACTION}
     return bool(measured) and measured <= CC_REGISTERS
 
 
@@ -206,26 +206,21 @@ def _layouts(sizes: dict[int, int]) -> _Layouts:
 def _agile_event(reader: LittleReader, index: int, layouts: _Layouts) -> Event:
     """One event; nearly all have every bank in the header's order, so that their head is read at once."""
     offset, algorithms = reader.offset, layouts.algorithms
-    if reader.remaining >= layouts.whole.size:
-        head = reader.glance(layouts.whole)
-        if head[2] == len(algorithms) and head[3:-1:2] == algorithms:
-            pcr, kind, size = head[0], head[1], head[-1]
-            if pcr >= PCR_COUNT:
-                _checked_pcr(pcr, kind, offset)
-            reader.offset = offset + layouts.whole.size
-            digests = dict(zip(algorithms, head[4:-1:2], strict=True))
-            return _event(reader, index, offset=offset, head=(pcr, kind, size), digests=digests)
+    head = reader.glance(layouts.whole)
+    if head is not None and head[2] == len(algorithms) and head[3:-1:2] == algorithms:
+        pcr, kind = head[:2]
+        if pcr >= PCR_COUNT:
+            _checked_pcr(pcr, kind, offset)
+        reader.offset = offset + layouts.whole.size
+        digests = dict(zip(algorithms, head[4:-1:2], strict=True))
+        return make_event((index, offset, pcr, kind), digests, _event_data(reader, head[-1]))
     return _odd_event(reader, index, layouts.digests)
 
 
-def _event(
-    reader: LittleReader, index: int, *, offset: int, head: tuple[int, int, int], digests: dict[int, bytes]
-) -> Event:
-    pcr, kind, size = head
+def _event_data(reader: LittleReader, size: int) -> bytes:
     if size > MAX_EVENT_DATA:
         raise DecodeError("eventSize", reader.offset - 4, f"{size} is over the limit of {MAX_EVENT_DATA}")
-    data = reader.take(size, "event")
-    return Event(index=index, offset=offset, pcr=pcr, reported_type=kind, digests=digests, data=data)
+    return reader.take(size, "event")
 
 
 def _odd_event(reader: LittleReader, index: int, layouts: Mapping[int, Struct]) -> Event:
@@ -245,4 +240,4 @@ def _odd_event(reader: LittleReader, index: int, layouts: Mapping[int, Struct]) 
             raise DecodeError("digest.algId", reader.offset - 2, f"algorithm 0x{alg:04x} is {why}")
         (digests[alg],) = reader.unpack(layout, "digest")
     size = reader.u32("eventSize")
-    return _event(reader, index, offset=offset, head=(pcr, kind, size), digests=digests)
+    return make_event((index, offset, pcr, kind), digests, _event_data(reader, size))

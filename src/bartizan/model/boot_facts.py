@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bartizan.model.boot_log import Event
 
@@ -20,8 +21,7 @@ class Authority:
     fingerprint: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredText:
+class MeasuredText(NamedTuple):
     """A text that a digest covers: a boot loader's command or the kernel's command line."""
 
     event: int

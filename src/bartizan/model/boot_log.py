@@ -1,7 +1,7 @@
 """A boot log as decoded: events in order, nothing believed. Event types are labels the log's writer chose."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum, IntEnum
 
 NO_PCR = 0xFFFFFFFF
@@ -94,6 +94,11 @@ class EventType(IntEnum):
     EFI_SPDM_DEVICE_AUTHORITY = 0x800000E4
 
 
+NO_ACTION, SEPARATOR, IPL = EventType.NO_ACTION, EventType.SEPARATOR, EventType.IPL
+GPT_EVENT, EFI_ACTION = EventType.EFI_GPT_EVENT, EventType.EFI_ACTION
+"""The types that every event of a log is asked for: a member's look-up in its class costs five times a name's."""
+
+
 def type_label(number: int) -> str:
     """The specification's name of an event type, or its number where it has none."""
     try:
@@ -112,6 +117,27 @@ class Event:
     reported_type: int
     digests: Mapping[int, bytes]
     data: bytes
+
+
+_SET_INDEX, _SET_OFFSET, _SET_PCR, _SET_TYPE, _SET_DIGESTS, _SET_DATA = (
+    getattr(Event, field.name).__set__ for field in fields(Event)
+)
+
+
+def make_event(head: tuple[int, int, int, int], digests: Mapping[int, bytes], data: bytes) -> Event:
+    """An event as its constructor makes it, in a fifth of the time; `head`: index, offset, PCR and reported type.
+
+    A frozen class's constructor sets each field by its name; that was a fifth of the time to judge a boot log.
+    """
+    made = object.__new__(Event)
+    index, offset, pcr, reported_type = head
+    _SET_INDEX(made, index)
+    _SET_OFFSET(made, offset)
+    _SET_PCR(made, pcr)
+    _SET_TYPE(made, reported_type)
+    _SET_DIGESTS(made, digests)
+    _SET_DATA(made, data)
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,6 +171,9 @@ class BootTextKind(Enum):
     UKI_SECTION = "section of a unified kernel image"
     OTHER = "text"
 
+    __hash__ = object.__hash__
+    """Members are alone of their kind; Enum would hash the name, in Python, at each look-up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootText:

@@ -9,6 +9,7 @@ from bartizan.model.boot_log import BootLog, Event
 from bartizan.model.certificate import Certificate, RootKind, TrustAnchors
 from bartizan.model.digest import HashAlg, PcrBanks
 from bartizan.model.ima import ImaList
+from bartizan.model.posture import MalformedPosture, ReportedPosture
 from bartizan.model.result import Finding
 from bartizan.model.tpm import Attest, PublicArea, Signature
 
@@ -157,7 +158,10 @@ class VerifiedIma:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedEvidence:
-    """One attestation that verification let pass; what it could not explain is said in the parts' findings."""
+    """One attestation that verification let pass; what it could not explain is said in the parts' findings.
+
+    reported_posture: the posture, decoded; the node's word, however well it is bound.
+    """
 
     identity: VerifiedIdentity
     quote: VerifiedQuote
@@ -165,3 +169,4 @@ class VerifiedEvidence:
     ima: VerifiedIma | None
     posture: bytes | None
     posture_bound: bool
+    reported_posture: ReportedPosture | MalformedPosture | None = None

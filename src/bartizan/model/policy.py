@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from bartizan.model.posture import Profile
 from bartizan.model.result import Tier
 
 
@@ -16,11 +18,16 @@ class AcceptedSigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """A named exception: findings of this check (and PCR, if given) are lowered to a warning, with the reason shown."""
+    """A named exception: findings of this check or rule are lowered to a warning, with the reason shown.
+
+    pcr, workload: those of this PCR or workload alone; expires: it counts until then, for ever if None.
+    """
 
     check: str
     reason: str
     pcr: int | None = None
+    workload: str | None = None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,10 @@ class GeneratedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One appraisal policy; `sbat_minimum` is component to generation, `revoked` are Authenticode SHA-256 hashes."""
+    """One appraisal policy; `sbat_minimum` is component to generation, `revoked` are Authenticode SHA-256 hashes.
+
+    posture: the profile whose rules the posture is judged by; None: it is not judged.
+    """
 
     name: str
     unknown_file: Tier
@@ -49,6 +59,7 @@ class Policy:
     revoked_certificates: frozenset[bytes]
     sbat_minimum: Mapping[str, int]
     generated: tuple[GeneratedRule, ...] = ()
+    posture: Profile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

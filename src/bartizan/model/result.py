@@ -70,13 +70,14 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """Where in the evidence: PCR, event (index in its log), entry (index in the IMA list), path, bank."""
+    """Where in the evidence: PCR, event (index in its log), entry (index in the IMA list), path, bank, workload."""
 
     pcr: int | None = None
     event: int | None = None
     entry: int | None = None
     path: str | None = None
     bank: str | None = None
+    workload: str | None = None
 
 
 NOWHERE = Pointer()
@@ -116,10 +117,24 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """What is known of how workloads are fenced: rules of the profile that hold by what vouches for them.
+
+    open: the rules that do not hold or are not known; workloads: how many were looked at.
+    """
+
+    profile: str
+    held: Mapping[Anchor, int]
+    open: tuple[str, ...]
+    workloads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationResult:
     """The verdict on one entity; `findings` are all of them, in the order of their checks.
 
-    strength: for each PCR that a log explains, the strongest bank in which it does.
+    strength: for each PCR that a log explains, the strongest bank in which it does; confinement: None where no posture
+    was judged.
     """
 
     level: int
@@ -131,3 +146,4 @@ class AttestationResult:
     policy: str
     reference: str | None = None
     strength: Mapping[int, str] = field(default_factory=dict)
+    confinement: Confinement | None = None

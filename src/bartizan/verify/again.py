@@ -7,6 +7,7 @@ holds the same boot PCRs. It judges no content.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bartizan.formats.posture import read_posture
 from bartizan.model.digest import PcrBanks
 from bartizan.model.evidence import (
     Challenge,
@@ -95,5 +96,14 @@ def as_of(
     posture: bytes | None,
     posture_bound: bool,
 ) -> VerifiedEvidence:
-    """The known evidence as of a later quote."""
-    return replace(known, identity=identity, quote=quote, ima=ima, posture=posture, posture_bound=posture_bound)
+    """The known evidence as of a later quote; a posture that is the same is not decoded again."""
+    reported = known.reported_posture if posture == known.posture else read_posture(posture)
+    return replace(
+        known,
+        identity=identity,
+        quote=quote,
+        ima=ima,
+        posture=posture,
+        posture_bound=posture_bound,
+        reported_posture=reported,
+    )

@@ -12,7 +12,7 @@ Steps:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bartizan.model.boot_log import LAUNCH_PCRS, BootLog, Event
+from bartizan.model.boot_log import LAUNCH_PCRS, BootLog, Event, make_event
 from bartizan.model.digest import HashAlg, PcrBanks, PcrValues
 from bartizan.model.evidence import PcrExplanation, VerifiedBoot
 from bartizan.model.result import Finding, Pointer, Tier
@@ -97,21 +97,16 @@ def _vouched(events: Iterable[Event], explanations: Iterable[PcrExplanation], pi
     for event in events:
         vouching = banks.get(event.pcr, ())
         if pinned in vouching and pinned in event.digests:
-            yield _with_banks(event, vouching)
+            yield event if len(event.digests) == 1 else _with_banks(event, vouching)
 
 
 def _with_banks(event: Event, banks: tuple[HashAlg, ...]) -> Event:
-    proved: dict[int, bytes] = {bank: event.digests[bank] for bank in banks if bank in event.digests}
-    if len(proved) == len(event.digests):
+    """The event with the digests of these banks alone; the pinned one is among them."""
+    held = event.digests
+    proved: dict[int, bytes] = {bank: held[bank] for bank in banks if bank in held}
+    if len(proved) == len(held):
         return event
-    return Event(
-        index=event.index,
-        offset=event.offset,
-        pcr=event.pcr,
-        reported_type=event.reported_type,
-        digests=proved,
-        data=event.data,
-    )
+    return make_event((event.index, event.offset, event.pcr, event.reported_type), proved, event.data)
 
 
 def _launched(values: PcrValues, bank: HashAlg) -> bool:

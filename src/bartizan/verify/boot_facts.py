@@ -12,8 +12,8 @@ from bartizan.formats.sbat import decode_sbat
 from bartizan.formats.signature_list import certificates, decode_authority, decode_signature_lists, image_digests
 from bartizan.formats.uefi import SHIM_SLACK, decode_variable
 from bartizan.model.boot_facts import Authority, BootFacts, MeasuredText
-from bartizan.model.boot_log import COMMAND_PCR, POLICY_PCR, BootLog, Event, EventType
-from bartizan.model.digest import HashAlg
+from bartizan.model.boot_log import COMMAND_PCR, IPL, POLICY_PCR, BootLog, Event, EventType
+from bartizan.model.digest import CONSTRUCTORS, HashAlg
 from bartizan.model.event_data import BootTextKind
 from bartizan.model.uefi import SignatureKind, SignatureList, Variable
 from bartizan.verify.replay import startup_locality
@@ -48,18 +48,19 @@ def extract_facts(
     """
     proved = tuple(events)
     policy = tuple(event for event in proved if event.pcr == POLICY_PCR)
+    authorities = tuple(_authority_events(policy))
     configured = _configured(policy, bank)
     secure_boot = _secure_boot(configured)
     revoked = _dbx(configured)
     return BootFacts(
         secure_boot=secure_boot[1] if secure_boot else None,
         secure_boot_event=secure_boot[0] if secure_boot else None,
-        authorities=tuple(_authorities(policy, bank)),
-        shim_validation_off=any(_says_shim_is_off(event) for event in policy),
+        authorities=tuple(_authorities(authorities, bank)),
+        shim_validation_off=any(_says_shim_is_off(variable) for _, variable in authorities),
         dbx_read=revoked is not None,
         dbx_images=image_digests(revoked or ()),
         dbx_certificates=frozenset(hashlib.sha256(entry.data).digest() for entry in certificates(revoked or ())),
-        sbat=_sbat(policy, bank),
+        sbat=_sbat(authorities, bank),
         images=tuple(event for event in proved if event.reported_type in IMAGE_TYPES),
         texts=(*_texts(proved, bank), *_guessed(proved, bank, untrusted_command_line)),
         startup_locality=startup_locality(log) if log is not None else 0,
@@ -111,10 +112,17 @@ def _dbx(configured: Mapping[str, tuple[int, bytes]]) -> tuple[SignatureList, ..
         return None
 
 
-def _authorities(events: Iterable[Event], bank: HashAlg) -> Iterator[Authority]:
+def _authority_events(events: Iterable[Event]) -> Iterator[tuple[Event, Variable]]:
+    """The events that say which authority let something run, with the variable that each holds."""
     for event in events:
         variable = _variable(event) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY else None
-        if variable is None or variable.name == "SbatLevel":
+        if variable is not None:
+            yield event, variable
+
+
+def _authorities(events: Iterable[tuple[Event, Variable]], bank: HashAlg) -> Iterator[Authority]:
+    for event, variable in events:
+        if variable.name == "SbatLevel":
             continue
         vouched = _authority_vouched(event, variable, bank)
         yield Authority(
@@ -125,10 +133,9 @@ def _authorities(events: Iterable[Event], bank: HashAlg) -> Iterator[Authority]:
         )
 
 
-def _says_shim_is_off(event: Event) -> bool:
+def _says_shim_is_off(variable: Variable) -> bool:
     """Shim was told not to verify (MokSBState is 1), or the variable says something that cannot be read as 0."""
-    variable = _variable(event) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY else None
-    return variable is not None and variable.name == SHIM_STATE and variable.data != b"\0"
+    return variable.name == SHIM_STATE and variable.data != b"\0"
 
 
 def _fingerprint(data: bytes) -> bytes | None:
@@ -139,10 +146,9 @@ def _fingerprint(data: bytes) -> bytes | None:
     return hashlib.sha256(authority.data).digest() if authority.kind is SignatureKind.X509 else None
 
 
-def _sbat(events: Iterable[Event], bank: HashAlg) -> dict[str, int] | None:
-    for event in events:
-        variable = _variable(event) if event.reported_type == EventType.EFI_VARIABLE_AUTHORITY else None
-        if variable is None or variable.name != "SbatLevel" or not _vouched(event, bank):
+def _sbat(events: Iterable[tuple[Event, Variable]], bank: HashAlg) -> dict[str, int] | None:
+    for event, variable in events:
+        if variable.name != "SbatLevel" or not _vouched(event, bank):
             continue
         try:
             return {entry.component: entry.generation for entry in decode_sbat(variable.data).entries}
@@ -153,7 +159,7 @@ def _sbat(events: Iterable[Event], bank: HashAlg) -> dict[str, int] | None:
 
 def _texts(events: Iterable[Event], bank: HashAlg) -> Iterator[MeasuredText]:
     for event in events:
-        if event.reported_type != EventType.IPL:
+        if event.reported_type != IPL:
             continue
         command = _command(event, bank)
         if command is not None:
@@ -166,13 +172,14 @@ def _texts(events: Iterable[Event], bank: HashAlg) -> Iterator[MeasuredText]:
 def _command(event: Event, bank: HashAlg) -> MeasuredText | None:
     """A command that GRUB measured: the digest covers its text, in an older form with a terminator."""
     said = decode_command(event.data) if event.pcr == COMMAND_PCR else None
-    if said is None or said[0] not in COMMANDS:
+    kind = COMMANDS.get(said[0]) if said is not None else None
+    if said is None or kind is None:
         return None
-    payload, digest = said[1], event.digests.get(bank)
-    if digest != bank.digest(payload) and digest != bank.digest(payload + b"\0"):
+    payload, digest, hashed = said[1], event.digests.get(bank), CONSTRUCTORS[bank]
+    if digest != hashed(payload).digest() and digest != hashed(payload + b"\0").digest():
         return None
     text = payload.decode("utf-8", "surrogateescape")
-    return MeasuredText(event=event.index, pcr=event.pcr, kind=COMMANDS[said[0]], text=text)
+    return MeasuredText(event=event.index, pcr=event.pcr, kind=kind, text=text)
 
 
 def _guessed(events: Iterable[Event], bank: HashAlg, guess: str | None) -> Iterator[MeasuredText]:

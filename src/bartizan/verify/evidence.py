@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bartizan.formats.posture import read_posture
 from bartizan.model.evidence import (
     Challenge,
     Enrolment,
@@ -36,6 +37,7 @@ def verify_evidence(
         ima=ima,
         posture=evidence.posture,
         posture_bound=challenge.binds_posture,
+        reported_posture=read_posture(evidence.posture),
     )
 
 

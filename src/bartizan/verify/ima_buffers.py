@@ -41,6 +41,8 @@ def buffer_facts(ima: VerifiedIma) -> BufferFacts:
 def _buffers(columns: ImaColumns) -> tuple[MeasuredBuffer, ...]:
     """Every entry that holds a buffer; others are not made objects."""
     templates = {template for template in set(columns.templates) if is_buffer_template(template)}
+    if not templates and KEXEC_COMMAND_LINE not in columns.paths:
+        return ()
     found = []
     for place, (template, path) in enumerate(zip(columns.templates, columns.paths, strict=True)):
         if template in templates or path == KEXEC_COMMAND_LINE:

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 from bartizan.errors import DecodeError
 from bartizan.formats.uefi import decode_variable
-from bartizan.model.boot_log import GOOD_SEPARATORS, BootLog, Event, EventType, type_label
+from bartizan.model.boot_log import (
+    EFI_ACTION,
+    GOOD_SEPARATORS,
+    GPT_EVENT,
+    NO_ACTION,
+    SEPARATOR,
+    BootLog,
+    Event,
+    EventType,
+    type_label,
+)
 from bartizan.model.digest import HashAlg
 from bartizan.model.result import Finding, Tier
 from bartizan.verify.boot_facts import IMAGE_TYPES
@@ -102,9 +112,9 @@ def _digests(seen: LogView) -> Iterator[Finding]:
         kind = event.reported_type
         if kind in VARIABLES:
             holds, tier = variable_digest_holds(event, seen.alg), Tier.CONTRAINDICATED
-        elif kind == EventType.EFI_GPT_EVENT:
+        elif kind == GPT_EVENT:
             holds, tier = seen.is_hash_of(event, event.data), Tier.WARNING
-        elif kind == EventType.EFI_ACTION and event.pcr in seen.strict:
+        elif kind == EFI_ACTION and event.pcr in seen.strict:
             holds, tier = seen.is_hash_of(event, event.data), Tier.CONTRAINDICATED
         else:
             continue
@@ -116,7 +126,7 @@ def _digests(seen: LogView) -> Iterator[Finding]:
 def _separators(seen: LogView) -> Iterator[Finding]:
     """(2) A separator that firmware writes is 00000000 or ffffffff and its digest is the hash of that."""
     for event in seen.events:
-        if event.reported_type != EventType.SEPARATOR:
+        if event.reported_type != SEPARATOR:
             continue
         by_firmware = event.pcr in seen.separators
         if by_firmware and seen.is_hash_of(event, ERROR_SEPARATOR):
@@ -135,7 +145,7 @@ def _separator_counts(seen: LogView) -> Iterator[Finding]:
     """(3) Each of PCR 0–7 has one separator, not two; a register as many as PCRs stand behind it."""
     counts = dict.fromkeys(seen.separators, 0)
     for event in seen.early:
-        if event.reported_type != EventType.SEPARATOR:
+        if event.reported_type != SEPARATOR:
             continue
         counts[event.pcr] += 1
         if counts[event.pcr] > seen.separators[event.pcr]:
@@ -152,7 +162,7 @@ def _look_alikes(seen: LogView) -> Iterator[Finding]:
     settings = {seen.alg.digest(data) for data in SECURE_BOOT_FORMS}
     for event in seen.early:
         digest, kind, strict = event.digests[seen.alg], event.reported_type, event.pcr in seen.strict
-        if digest in separators and kind != EventType.SEPARATOR and not _is_hash_of_boot_variable(event, seen.alg):
+        if digest in separators and kind != SEPARATOR and not _is_hash_of_boot_variable(event, seen.alg):
             why = f"an event called {type_label(kind)} has the digest of a separator"
             why += "" if strict else f"; in PCR {event.pcr} this decides nothing, and genuine firmware writes it"
         elif strict and digest in actions and kind not in ACTIONS:
@@ -208,6 +218,6 @@ def _localities(seen: LogView) -> Iterator[Finding]:
     """(8) Only one StartupLocality event, before anything extends PCR 0, counts."""
     counted = startup_event(seen.log)
     for event in seen.log.events:
-        if event.reported_type == EventType.NO_ACTION and is_startup_locality(event) and event is not counted:
+        if event.reported_type == NO_ACTION and is_startup_locality(event) and event is not counted:
             why = f"a StartupLocality {event.data[-1]} that comes second or after the first measurement is ignored"
             yield outcome("boot.locality", Tier.WARNING, why, seen.at(event))

@@ -1,4 +1,4 @@
-"""Who signed a set of Reference Values. It decides nothing about what is in the set."""
+"""Who signed a set of Reference Values, or waivers. It decides nothing about what is in them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bartizan.errors import VerifyError
-from bartizan.formats.reference_signature import ReferenceSignature, signed_message
+from bartizan.formats.reference_signature import FORMAT, ReferenceSignature, signed_message
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 CHECK = "reference.signature"
@@ -21,9 +21,9 @@ def fingerprint(key: PublicKey) -> bytes:
 
 
 def verify_reference_signature(
-    digest: str, signatures: Sequence[ReferenceSignature], accepted: Sequence[PublicKey]
+    digest: str, signatures: Sequence[ReferenceSignature], accepted: Sequence[PublicKey], *, kind: str = FORMAT
 ) -> bytes:
-    """The fingerprint of the first accepted key that signed the set with this digest.
+    """The fingerprint of the first accepted key that signed what has this digest.
 
     Steps: (1) there is a signature by an accepted key; (2) its algorithm is that key's; (3) it holds over this digest.
 
@@ -31,7 +31,7 @@ def verify_reference_signature(
         VerifyError: none of the signatures passes all steps.
     """
     keys = {fingerprint(key): key for key in accepted}
-    message = signed_message(digest)
+    message = signed_message(digest, kind=kind)
     why = "it has no signature" if not signatures else "none of its signatures is by an accepted key"
     for signature in signatures:
         key = keys.get(signature.key)

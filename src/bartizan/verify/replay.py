@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bartizan.model.boot_log import BootLog, Event, EventType
+from bartizan.model.boot_log import NO_ACTION, BootLog, Event, EventType
 from bartizan.model.digest import CONSTRUCTORS, HashAlg
 
 STARTUP_LOCALITY = b"StartupLocality\0"
@@ -14,7 +14,7 @@ H_CRTM_LOCALITY = 4
 def startup_event(log: BootLog) -> Event | None:
     """The StartupLocality event that counts: the first one, and only before anything extends PCR 0."""
     for event in log.events:
-        if event.reported_type != EventType.NO_ACTION:
+        if event.reported_type != NO_ACTION:
             if event.pcr == 0:
                 return None
         elif event.pcr == 0 and is_startup_locality(event):
@@ -34,7 +34,7 @@ def startup_locality(log: BootLog) -> int:
     event = startup_event(log)
     if event is not None:
         return event.data[-1]
-    first = next((e for e in log.events if e.pcr == 0 and e.reported_type != EventType.NO_ACTION), None)
+    first = next((e for e in log.events if e.pcr == 0 and e.reported_type != NO_ACTION), None)
     hardware = first is not None and first.reported_type == EventType.EFI_HCRTM_EVENT
     return H_CRTM_LOCALITY if hardware else 0
 
@@ -50,7 +50,7 @@ def replay(log: BootLog, alg: HashAlg) -> dict[int, bytes]:
     touched: set[int] = set()
     for event in log.events:
         digest = event.digests.get(alg)
-        if digest is None or event.reported_type == EventType.NO_ACTION:
+        if digest is None or event.reported_type == NO_ACTION:
             continue
         values[event.pcr] = hashed(values.get(event.pcr, zero) + digest).digest()
         touched.add(event.pcr)
@@ -59,4 +59,4 @@ def replay(log: BootLog, alg: HashAlg) -> dict[int, bytes]:
 
 def extending(log: BootLog) -> Iterable[Event]:
     """The events that extend a PCR, in order."""
-    return (event for event in log.events if event.reported_type != EventType.NO_ACTION)
+    return (event for event in log.events if event.reported_type != NO_ACTION)

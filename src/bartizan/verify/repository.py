@@ -46,7 +46,7 @@ def verify_release(
     """
     if _lines(framed) != _lines(vouched):  # (1)
         raise VerifyError("repository.signature", "the file holds other text than what was signed")
-    signer = _signer(signatures)  # (2)
+    signer = signer_of(signatures)  # (2)
     release = decode_release(vouched)
     if suite not in (release.suite, release.codename):  # (3)
         why = f"the suite {suite} was asked for, and this Release is of {release.suite} ({release.codename})"
@@ -60,7 +60,12 @@ def _lines(text: bytes) -> list[bytes]:
     return [line.rstrip() for line in text.rstrip().split(b"\n")]
 
 
-def _signer(signatures: Sequence[ReportedSignature]) -> str:
+def signer_of(signatures: Sequence[ReportedSignature]) -> str:
+    """The fingerprint of a key that vouches for a repository.
+
+    Raises:
+        VerifyError: a signature is bad, or none is good over a strong hash.
+    """
     if not signatures:
         raise VerifyError("repository.signature", "no signature that gpgv can read")
     for signature in signatures:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from bartizan.app.service.admission import DEFAULT_PROJECT
 from bartizan.app.service.changes import Deed, Who, change
-from bartizan.app.service.enrolling import DEFAULT_PROJECT
 from bartizan.app.service.passwords import hash_password
 from bartizan.app.service.refusals import Conflict, Missing, NotAllowed
 from bartizan.app.service.service import Service

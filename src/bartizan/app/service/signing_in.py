@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from bartizan.app.service.admission import DEFAULT_PROJECT
 from bartizan.app.service.changes import Deed, Who, change
-from bartizan.app.service.enrolling import DEFAULT_PROJECT
 from bartizan.app.service.passwords import NOBODYS, password_matches
 from bartizan.app.service.refusals import Conflict, NotAllowed, SignInNeeded
 from bartizan.app.service.service import Service

@@ -14,12 +14,14 @@ from sqlalchemy import Connection
 from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.settings import Attestation
-from bartizan.model.node import Silence
+from bartizan.model.node import NodeProgress, Silence
 from bartizan.store.alarms import alarms, clear_alarms, last_beat, raise_alarm, set_beat
 from bartizan.store.watching import behind, counts, hasten, mark, postpone
 from bartizan.store.writer import Writer
 
 SECOND = 1000
+LOOK_EVERY = 1
+"""Seconds between two looks."""
 BEAT_EVERY = 5 * SECOND
 """Milliseconds between two notes that the service is alive."""
 AT_ONCE = 10_000
@@ -42,9 +44,9 @@ class Watch:
     looked_at: int = 0
 
     async def run(self) -> None:
-        """Look every second, until cancelled."""
+        """Look for ever, until cancelled."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(LOOK_EVERY)
             try:
                 await self.look()
             except Exception:  # the outermost loop: a full disk must not leave everybody unwatched for good
@@ -78,15 +80,15 @@ class Watch:
         passed, until = now.milliseconds - before, now.milliseconds + self.settings.period * SECOND
         if passed > self.settings.late * SECOND:
             moved = await self.writer.submit(lambda connection: _postponed(connection, passed, until, now.milliseconds))
-            self._move(lambda due: max(due, until))
+            self._move(lambda progress: replace(progress, due=max(progress.due, until), silence=Silence.NONE))
             log.warning("the service was away", seconds=passed // SECOND, postponed=moved)
         elif passed < 0:
             await self.writer.submit(lambda connection: hasten(connection, until=until))
-            self._move(lambda due: min(due, until))
+            self._move(lambda progress: replace(progress, due=min(progress.due, until)))
 
-    def _move(self, due: Callable[[int], int]) -> None:
+    def _move(self, moved: Callable[[NodeProgress], NodeProgress]) -> None:
         for node in self.memory.all():
-            node.progress = replace(node.progress, due=due(node.progress.due), silence=Silence.NONE)
+            node.progress = moved(node.progress)
 
     def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
         found: dict[Silence, list[str]] = {}

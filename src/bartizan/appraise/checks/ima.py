@@ -159,7 +159,11 @@ def _changed(context: Context, reference: ReferenceIndex, entry: ImaEntry) -> Fi
     if entry.path in reference.changeable:
         why = f"{shown(entry.path)} is a configuration file that is not as its package has it"
         return context.say("ima.known-files", context.policy.unknown_file, why, _at(entry))
-    why = f"{shown(entry.path)} is known under another digest: the file was replaced or changed"
+    former = reference.formerly_file(entry.digest_alg, entry.digest)
+    cause = "the file was replaced or changed"
+    if former is not None:
+        cause = f"this one counts no more, for {out_of_force(context, former)} and no other has it"
+    why = f"{shown(entry.path)} is known under another digest: {cause}"
     return context.say("ima.known-files", Tier.CONTRAINDICATED, why, _at(entry))
 
 

@@ -1,4 +1,4 @@
-"""The platform: who measures the first code, DMA protection as firmware reports it, and the posture's binding."""
+"""The platform: who measures the first code, and DMA protection as firmware reports it."""
 
 from collections.abc import Iterator
 
@@ -48,14 +48,3 @@ def dma_protection(context: Context) -> Iterator[Finding]:
         for notice, why in NOTICES.items():
             if context.vouches(event, notice) or context.vouches(event, notice + b"\0"):
                 yield context.say("platform.dma-protection", Tier.WARNING, why, context.at(event))
-
-
-def posture_binding(context: Context) -> Iterator[Finding]:
-    """posture.binding: whether the quote covers the posture; recorded evidence with a raw nonce cannot show it."""
-    if context.evidence.posture is None:
-        return
-    if context.evidence.posture_bound:
-        yield context.say("posture.binding", Tier.AFFIRMING, "the quote covers the posture that came with it")
-    else:
-        why = "the posture is not bound to the quote (raw nonce), so that nothing above level 4 can rest on it"
-        yield context.say("posture.binding", Tier.WARNING, why)

@@ -2,11 +2,12 @@
 
 import tomllib
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
 from bartizan.errors import PolicyError
-from bartizan.model.posture import Mend, Missing, Profile, Rule, Severity, Terms
+from bartizan.model.posture import Framework, Measured, Mend, Missing, Part, Profile, Rule, Severity, Terms
 from bartizan.model.result import Anchor, Claim, Tier
 
 Rules = Mapping[str, Rule]
@@ -36,6 +37,10 @@ class _RuleRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broken: Tier | None = None
     accepts: tuple[str, ...] = ()
     profile: dict[Profile, _TermsRow] = {}
+    part: Part | None = None
+    kinds: frozenset[Literal["vm", "container", "switch"]] = frozenset()
+    vouched_by: Measured | None = None
+    frameworks: dict[Framework, tuple[str, ...]] = {}
 
 
 class _RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +63,8 @@ def load_rules(files: Mapping[str, str]) -> Rules:
         for row in file.rule:
             if row.id in found:
                 raise PolicyError(f"{source}: the rule {row.id} is described twice")
+            if (row.part is None) != (not row.kinds):
+                raise PolicyError(f"{source}: the rule {row.id} names a part of a workload's fence, or kinds, not both")
             found[row.id] = _rule(row, area=file.area)
     return found
 
@@ -80,6 +87,10 @@ def _rule(row: _RuleRow, *, area: str) -> Rule:
         severity=row.severity,
         missing=row.missing,
         terms={profile: _terms(row, profile) for profile in Profile},
+        part=row.part,
+        kinds=frozenset(row.kinds),
+        vouched_by=row.vouched_by,
+        frameworks=row.frameworks,
     )
 
 

@@ -6,9 +6,10 @@ A file that is absent is told apart from one whose whole file system is not moun
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeVar
 
 from bartizan.formats.kernel_cmdline import parse_cmdline
-from bartizan.model.posture import Node, ReadError, Reading, ReportedPosture, Rule, Terms
+from bartizan.model.posture import Node, ReadError, Reading, ReportedPosture, Rule, Terms, Workload
 
 CMDLINE = "/proc/cmdline"
 SECURITYFS = "/sys/kernel/security"
@@ -39,16 +40,17 @@ class Outcome:
 
     verdict: Verdict
     why: str
+    witness: tuple[str, ...] = ()
 
 
-def holds(why: str) -> Outcome:
-    """The rule is kept."""
-    return Outcome(verdict=Verdict.HOLDS, why=why)
+def holds(why: str, *witness: str) -> Outcome:
+    """The rule is kept; witness: what shows it."""
+    return Outcome(verdict=Verdict.HOLDS, why=why, witness=witness)
 
 
-def broken(why: str) -> Outcome:
-    """The rule is not kept."""
-    return Outcome(verdict=Verdict.BROKEN, why=why)
+def broken(why: str, *witness: str) -> Outcome:
+    """The rule is not kept; witness: what shows it."""
+    return Outcome(verdict=Verdict.BROKEN, why=why, witness=witness)
 
 
 def unknown(why: str) -> Outcome:
@@ -61,17 +63,25 @@ def inapplicable(why: str) -> Outcome:
     return Outcome(verdict=Verdict.INAPPLICABLE, why=why)
 
 
+Value = TypeVar("Value")
+
+
 class UnreadError(Exception):
     """A rule needs what could not be read; the engine turns it into *unknown* and it goes no further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """A posture document as one rule sees it; `read` collects what it looked at, in its order."""
+    """A posture document as one rule sees it; `read` collects what it looked at, in its order.
+
+    workload: the one that it is about; bearers: how many workloads have each set of SELinux categories.
+    """
 
     posture: ReportedPosture
     rule: Rule
     terms: Terms
+    workload: Workload | None = None
+    bearers: Mapping[frozenset[str], int] = field(default_factory=dict)
     read: dict[str, Reading] = field(default_factory=dict)
 
     def text(self, path: str) -> str:
@@ -125,13 +135,35 @@ class Facts:
         return node
 
     def users(self, comm: str) -> list[int | None]:
-        """The users of the running workloads whose program's name begins so; None for one that cannot be seen."""
+        """The users of the running workloads whose program's name begins so, the lowest of each; None: not seen."""
         running = [workload for workload in self.posture.workloads if workload.comm.startswith(comm)]
         for one in running:
             path = f"/proc/{one.pid}/status"
-            uid = None if one.uid is None else f"Uid {one.uid} ({one.comm})"
+            uid = None if one.uids is None else f"Uid {one.uids[0]} ({one.comm})"
             self.read[path] = Reading(path=path, value=uid, error=ReadError.FAILED if uid is None else None)
-        return [workload.uid for workload in running]
+        return [workload.uids[0] if workload.uids else None for workload in running]
+
+    @property
+    def subject(self) -> Workload:
+        """The workload that the rule is about."""
+        if self.workload is None:
+            raise ValueError(f"{self.rule.id} is about workloads")
+        return self.workload
+
+    def told(self, what: str, value: Value | None, shown: str) -> Value:
+        """What the kernel told of the workload at `/proc/PID/what`, noted as read.
+
+        Raises:
+            UnreadError: it told nothing.
+        """
+        path = f"/proc/{self.subject.pid}/{what}"
+        self.read[path] = Reading(
+            path=path, value=None if value is None else shown, error=ReadError.FAILED if value is None else None
+        )
+        if value is None:
+            advice = "even as root" if self.posture.privileged else "run as root to know"
+            raise UnreadError(f"{path} does not tell, or may not be read: {advice}")
+        return value
 
     def first(self, *paths: str) -> None:
         """Move what decided to the front of what was read."""

@@ -17,7 +17,15 @@ from bartizan.app.judge_folder import Sources, judge_folder
 from bartizan.cli.console import BAD, GOOD, console, counted, findings_table, print_json, reporting
 from bartizan.cli.documents import link_document
 from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile, ReferenceDirs, ReferenceKeys, RootsDir, ShowAll
-from bartizan.cli.verdict import breaking_first, show_explanations, show_ladder, show_links, show_vector, verdict_line
+from bartizan.cli.verdict import (
+    breaking_first,
+    show_confinement,
+    show_explanations,
+    show_ladder,
+    show_links,
+    show_vector,
+    verdict_line,
+)
 from bartizan.formats.inert import inert
 from bartizan.formats.result_json import result_document
 from bartizan.model.result import AttestationResult, Tier
@@ -102,6 +110,7 @@ def appraise(
     console.print(verdict_line(result, folder=folder, verified=outcome.verified is not None))
     console.print()
     show_ladder(result)
+    show_confinement(result.confinement)
     show_vector(result)
     console.print(findings_table(breaking_first(result), affirming=show_all))
     if not show_all:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bartizan.app.learn_reference import differences_from, propose_from
 from bartizan.app.reference_folder import write_new
-from bartizan.cli.commands.reference_out import Force, Out, contents, print_identity
+from bartizan.cli.commands.reference_out import Force, Out, Proposed, contents, drafted, print_identity
 from bartizan.cli.console import BAD, GOOD, console, counted, print_json, reporting
 from bartizan.cli.options import AsJson, EvidenceDir
 from bartizan.formats.inert import inert
@@ -23,6 +23,7 @@ def propose(
     folder: EvidenceDir,
     out: Out,
     name: Annotated[str | None, typer.Option("--name", help="The set's name; default: the folder's.")] = None,
+    proposed: Proposed = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -30,7 +31,7 @@ def propose(
 
     Exit: 0 written, 1 the evidence does not add up (nothing is written), 2 it cannot be used, or another set is there.
     """
-    reference = propose_from(folder, name=name)
+    reference = drafted(propose_from(folder, name=name), proposed=proposed)
     path = write_new(reference, out, force=force)
     if as_json:
         held = {"events": len(reference.events), "files": len(reference.files)}
@@ -39,7 +40,9 @@ def propose(
     console.print(Text(f"{path}: {contents(reference)}"))
     print_identity(reference)
     console.print(
-        Text(f"next: bartizan appraise DIR --reference {out}, or for a service: bartizan reference upload {out}")
+        Text(
+            f"next: bartizan appraise DIR --reference {out}, or for a service: bartizan reference service upload {out}"
+        )
     )
     return GOOD
 

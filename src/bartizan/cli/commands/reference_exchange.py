@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bartizan.app.exchange import export_corim, import_corim, import_rim
 from bartizan.app.reference_folder import write_new
-from bartizan.cli.commands.reference_out import Force, Name, Out, contents, print_identity
+from bartizan.cli.commands.reference_out import Force, Name, Out, Proposed, contents, drafted, print_identity
 from bartizan.cli.console import GOOD, console, print_json, reporting
 from bartizan.cli.options import AsJson
 from bartizan.formats.inert import inert
@@ -29,6 +29,7 @@ def corim(
         ),
     ] = None,
     name: Name = None,
+    proposed: Proposed = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -39,7 +40,7 @@ def corim(
     """
     now = datetime.now(UTC)
     found = import_corim(manifest, key=key, name=name or out.resolve().name, now=now)
-    return _written(found, out, force=force, as_json=as_json)
+    return _written(found, out, proposed=proposed, force=force, as_json=as_json)
 
 
 @reporting
@@ -55,6 +56,7 @@ def rim(
         typer.Option("--cert", help="Who must have signed it: a certificate or public key (PEM, JWK).", metavar="F"),
     ] = None,
     name: Name = None,
+    proposed: Proposed = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -64,11 +66,11 @@ def rim(
     use, or another set is there.
     """
     found = import_rim(tag, supports=support or (), cert=cert, name=name or out.resolve().name)
-    return _written(found, out, force=force, as_json=as_json)
+    return _written(found, out, proposed=proposed, force=force, as_json=as_json)
 
 
-def _written(found: Imported, out: Path, *, force: bool, as_json: bool) -> int:
-    reference = found.reference
+def _written(found: Imported, out: Path, *, proposed: bool, force: bool, as_json: bool) -> int:
+    reference = drafted(found.reference, proposed=proposed)
     path = write_new(reference, out, force=force)
     if as_json:
         amounts = {"events": len(reference.events), "files": len(reference.files), "left": list(found.left)}

@@ -9,12 +9,24 @@ from rich.text import Text
 from bartizan.cli.console import console, counted
 from bartizan.formats.inert import inert
 from bartizan.model.reference import ReferenceSet
+from bartizan.reference.life_cycle import as_proposed
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to write reference.json into.", metavar="REF")]
 Name = Annotated[str | None, typer.Option("--name", help="The set's name; default: the output folder's.")]
+Key = Annotated[
+    Path | None, typer.Option("--key", help="Sign the set with this private key (as `reference sign`).", metavar="PEM")
+]
+Proposed = Annotated[
+    bool, typer.Option("--proposed", help="Write it as proposed: it counts only after `reference approve`.")
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Replace another set that is there; its signatures are deleted with it.")
 ]
+
+
+def drafted(reference: ReferenceSet, *, proposed: bool) -> ReferenceSet:
+    """The set as it is, or as one that waits for approval."""
+    return as_proposed(reference) if proposed else reference
 
 
 def contents(reference: ReferenceSet) -> str:

@@ -1,6 +1,5 @@
-"""`bartizan reference predict|limit`: the next boot's Reference Values, and from when until when a set counts."""
+"""`bartizan reference predict`: the next boot's Reference Values, from the present one and the files of an update."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,22 +7,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bartizan.app.predict_reference import UpdateFiles, Window, limit_set, predict_from
+from bartizan.app.predict_reference import UpdateFiles, predict_from
 from bartizan.app.reference_folder import write_new
-from bartizan.cli.commands.reference_out import Force, Out, life, life_document, print_identity
+from bartizan.cli.commands.reference_life import From, Until, set_document, window_of
+from bartizan.cli.commands.reference_out import Force, Out, Proposed, drafted, print_identity
 from bartizan.cli.console import GOOD, console, counted, print_json, reporting
 from bartizan.cli.options import AsJson, EvidenceDir, PolicyFile
-from bartizan.errors import ConfigError
-from bartizan.formats.inert import inert
-from bartizan.model.reference import ReferenceSet, ReferenceState
 from bartizan.reference.predict import Change
 
-From = Annotated[
-    str | None, typer.Option("--from", help="When the set begins to count, as 2026-01-31T23:59:59Z.", metavar="TIME")
-]
-Until = Annotated[
-    str | None, typer.Option("--until", help="When the set counts no more, as 2026-01-31T23:59:59Z.", metavar="TIME")
-]
 FILE = "FILE"
 SHOWN_DIGITS = 16
 """Of a digest, in a table."""
@@ -79,6 +70,7 @@ def predict(
     name: Annotated[str | None, typer.Option("--name", help="The set's name; default: the folder's and -next.")] = None,
     valid_from: From = None,
     valid_until: Until = None,
+    proposed: Proposed = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
@@ -101,55 +93,20 @@ def predict(
         package=package,
         packages=packages,
     )
-    window = Window(valid_from=_time(valid_from), valid_until=_time(valid_until))
+    window = window_of(valid_from, valid_until)
     found = predict_from(folder, files, policy=policy, signers=tuple(signer or ()), name=name, window=window)
-    path = write_new(found.reference, out, force=force)
+    reference = drafted(found.reference, proposed=proposed)
+    path = write_new(reference, out, force=force)
     if as_json:
         changes = [_change(change) for change in found.changes]
-        print_json(_document(found.reference, path) | {"changes": changes, "warnings": list(found.doubts)})
+        print_json(set_document(reference, path) | {"changes": changes, "warnings": list(found.doubts)})
         return GOOD
     for doubt in found.doubts:
         console.print(Text(f"! warning: {doubt}", style="yellow"))
     console.print(_table(found.changes) if found.changes else Text("nothing will be measured otherwise"))
     console.print(Text(f"{path}: the next boot, {counted(len(found.changes), 'change')}; all else as measured now"))
-    print_identity(found.reference)
+    print_identity(reference)
     return GOOD
-
-
-@reporting
-def limit(
-    reference: Annotated[Path, typer.Argument(help="A folder with a set.", metavar="REF")],
-    valid_from: From = None,
-    valid_until: Until = None,
-    state: Annotated[ReferenceState | None, typer.Option("--state", help="Where the set stands in its life.")] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Say from when until when a set counts, or that it is retired or revoked. Signatures of it must be made anew.
-
-    A retired or expired set recognises nothing; what only a revoked one knew is contraindicated.
-
-    Exit: 0 written, 2 it cannot be used.
-    """
-    window = Window(valid_from=_time(valid_from), valid_until=_time(valid_until), state=state)
-    if window == Window():
-        raise ConfigError("nothing to change: give --from, --until or --state")
-    found, path = limit_set(reference, window)
-    if as_json:
-        print_json(_document(found, path))
-        return GOOD
-    console.print(Text(f"{path}: {life(found)}"))
-    print_identity(found)
-    return GOOD
-
-
-def _time(text: str | None) -> datetime | None:
-    """A time in UTC from the command line."""
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ConfigError(f"a time as 2026-01-31T23:59:59Z expected, found {text!r}") from error
 
 
 def _table(changes: tuple[Change, ...]) -> Table:
@@ -170,17 +127,6 @@ def _cell(label: str, digest: str) -> Text:
     """A measurement, and under it how its digest begins."""
     begin = digest.partition(":")[2][:SHOWN_DIGITS]
     return Text(label).append(f"\n{begin}…" if begin else "", style="dim")
-
-
-def _document(reference: ReferenceSet, path: Path) -> dict[str, object]:
-    return {
-        "name": inert(reference.name),
-        "digest": f"sha256:{reference.digest}",
-        "path": str(path),
-        **life_document(reference),
-        "events": len(reference.events),
-        "files": len(reference.files),
-    }
 
 
 def _change(change: Change) -> dict[str, object]:

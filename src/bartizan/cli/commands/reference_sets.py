@@ -1,5 +1,6 @@
 """`bartizan reference show|sign`: what is in a set and where it comes from; an operator's signature beside it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,17 +27,18 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show a set: each value with the package, repository and key that it comes from.
+    """Show a set: its state, whether it counts now, and each value with the package and key that it comes from.
 
     Exit: 0 shown, 1 nothing under that path, 2 the folder cannot be used.
     """
-    found = read_reference(reference)
+    found, now = read_reference(reference), datetime.now(UTC)
     files = [file for file in found.files if path is None or _under(file.path, path)]
     signers = [signature.key.hex() for signature in read_signatures(reference)]
     if as_json:
-        print_json(_document(found, files, signers=signers, events=path is None))
+        shown = _document(found, files, signers=signers, events=path is None)
+        print_json(shown | {"in_force": found.in_force(now)})
     else:
-        _print(found, files, signers=signers, events=path is None)
+        _print(found, files, signers=signers, events=path is None, now=now)
     return BAD if path is not None and not files else GOOD
 
 
@@ -89,27 +91,29 @@ def _file(file: ReferenceFile) -> dict[str, Any]:
     }
 
 
-def _words(origin: Origin | None) -> str:
+def _words(origin: Origin | None, *, source: str) -> str:
+    """Where a file's value comes from; the set's own source where it has no other."""
     if origin is None:
-        return "–"
+        return inert(source)
     package = f"{origin.package} {origin.version} {origin.architecture}"
     return inert(f"{package} ({origin.repository}, key {origin.signer[-16:]})")
 
 
-def _print(found: ReferenceSet, files: list[ReferenceFile], *, signers: list[str], events: bool) -> None:
+def _print(found: ReferenceSet, files: list[ReferenceFile], *, signers: list[str], events: bool, now: datetime) -> None:
     console.print(Text(inert(f"{found.name}: {found.source}")))
     print_identity(found)
     window = "" if found.valid_from or found.valid_until else ", without a time limit"
-    console.print(Text(f"state: {life(found)}{window}"))
+    counts = "it counts now" if found.in_force(now) else "it recognises nothing now"
+    console.print(Text(f"state: {life(found)}{window}; {counts}"))
     console.print(Text("signed by " + ", ".join(f"sha256:{some}" for some in signers) if signers else "not signed"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("where", "what", "from"):
         table.add_column(column, overflow="fold")
     for event in found.events if events else ():
-        table.add_row(f"PCR {event.pcr}", Text(inert(event.label)), Text(inert(event.provenance) or "–"))
+        table.add_row(f"PCR {event.pcr}", Text(inert(event.label)), Text(inert(event.provenance or found.source)))
     for file in files:
         digest = f"{file.alg}:{file.digest.hex()}" + (" (configuration file)" if file.changeable else "")
-        table.add_row(Text(_shown(file.path)), Text(digest), Text(_words(file.origin)))
+        table.add_row(Text(_shown(file.path)), Text(digest), Text(_words(file.origin, source=found.source)))
     if table.row_count:
         console.print(table)
 

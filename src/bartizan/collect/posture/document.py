@@ -1,6 +1,6 @@
 """The posture document: everything that the collectors read, as canonical JSON bytes that a quote can be bound to.
 
-`bartizan.formats.posture` is its strict reader. Version 1: `files`, `folders`, `nodes`, `workloads`, and who collected.
+`bartizan.formats.posture` is its strict reader. Version 2: `files`, `folders`, `nodes`, `workloads`, and who collected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Callable, Dict, Tuple
 from bartizan.collect.posture import cpu, iommu, kernel, libvirt, lsm, memory, network, virt, workloads
 from bartizan.collect.posture.host import Host
 
-VERSION = 1
+VERSION = 2
 AREAS: Tuple[Callable[[Host], None], ...] = (
     kernel.read,
     cpu.read,

@@ -17,7 +17,7 @@ CONFIG = "/etc/selinux/config"
 
 
 def read(host: Host) -> None:
-    """Keep every boolean of SELinux; the Verifier decides which matter."""
+    """Keep every boolean of SELinux, and digests of its policy; the Verifier decides which matter."""
     for path in FILES:
         host.text(path)
     for name in ("/sys/fs", "/sys/kernel/security"):
@@ -25,5 +25,6 @@ def read(host: Host) -> None:
     if host.names(SELINUX).names is None:
         return
     host.text(CONFIG)
+    host.digests(f"{SELINUX}/policy")
     for name in host.names(f"{SELINUX}/booleans").names or ():
         host.text(f"{SELINUX}/booleans/{name}")

@@ -1,4 +1,4 @@
-"""A repository's signature, read by Debian's `gpgv`. It reports what gpgv said; `verify` decides what that is worth."""
+"""A repository's signature, read by GnuPG's `gpgv`. It reports what gpgv said; `verify` decides what that is worth."""
 
 import os
 import shutil
@@ -34,21 +34,40 @@ def run_gpgv(signed: bytes, keyring: Path) -> Vouched:
     Raises:
         ConfigError: the keyring cannot be used. ConnectorError: gpgv is missing, hangs or writes no status.
     """
+    with tempfile.TemporaryDirectory(prefix="bartizan-gpgv-") as folder:
+        message, text = Path(folder, "message"), Path(folder, "text")
+        message.write_bytes(signed)
+        status = _status(Path(folder), keyring, ["--output", str(text), str(message)])
+        return Vouched(text=_read(text, MAX_CLEARSIGNED), status=status)
+
+
+def run_gpgv_beside(signed: bytes, signature: bytes, keyring: Path) -> bytes:
+    """Let gpgv check a signature that stands in a file of its own; returns its status lines.
+
+    Raises:
+        ConfigError: the keyring cannot be used. ConnectorError: gpgv is missing, hangs or writes no status.
+    """
+    with tempfile.TemporaryDirectory(prefix="bartizan-gpgv-") as folder:
+        message, beside = Path(folder, "message"), Path(folder, "signature")
+        message.write_bytes(signed)
+        beside.write_bytes(signature)
+        return _status(Path(folder), keyring, [str(beside), str(message)])
+
+
+def _status(folder: Path, keyring: Path, arguments: list[str]) -> bytes:
+    """What gpgv says about some files."""
     program = shutil.which(PROGRAM)
     if program is None:
         raise ConnectorError("gpgv is not installed: it checks a repository's signature (Debian: apt install gpgv)")
     _check_keyring(keyring)
-    with tempfile.TemporaryDirectory(prefix="bartizan-gpgv-") as folder:
-        message, text, status = (Path(folder, name) for name in ("message", "text", "status"))
-        message.write_bytes(signed)
-        weak = [word for name in WEAK_HASHES for word in ("--weak-digest", name)]
-        with status.open("wb") as stream:
-            command = [program, *weak, "--homedir", folder, "--keyring", str(keyring.resolve())]
-            command += ["--status-fd", str(stream.fileno()), "--output", str(text), str(message)]
-            _run(command, stream.fileno())
-        if not status.stat().st_size:
-            raise ConnectorError("gpgv said nothing about the signature")
-        return Vouched(text=_read(text, MAX_CLEARSIGNED), status=_read(status, MAX_STATUS))
+    weak = [word for name in WEAK_HASHES for word in ("--weak-digest", name)]
+    status = folder / "status"
+    with status.open("wb") as stream:
+        command = [program, *weak, "--homedir", str(folder), "--keyring", str(keyring.resolve())]
+        _run([*command, "--status-fd", str(stream.fileno()), *arguments], stream.fileno())
+    if not status.stat().st_size:
+        raise ConnectorError("gpgv said nothing about the signature")
+    return _read(status, MAX_STATUS)
 
 
 def _run(command: list[str], descriptor: int) -> None:
