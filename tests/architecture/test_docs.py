@@ -56,7 +56,7 @@ def test_the_readme_opens_with_the_two_commands() -> None:
 
 
 def test_the_readme_lists_the_commands_that_there_are() -> None:
-    listed = set(re.findall(r"`(?:bartizan )?([a-z]+(?: [a-z]+)?)`", readme_table()))
+    listed = set(re.findall(r"`(?:bartizan )?([a-z-]+(?: [a-z]+)?)`", readme_table()))
     groups = {group.name: group.typer_instance.registered_commands for group in app.registered_groups}
     there = {command_name(command) for command in app.registered_commands}
     there |= {f"{group} {command_name(command)}" for group, commands in groups.items() for command in commands}

@@ -164,7 +164,7 @@ def test_a_list_is_followed_to_its_end() -> None:
         "GET /v1/people", page(person("a"), person("b"), following="/v1/people?cursor=x&role=y"), page(person("c"))
     )
 
-    assert listed(double, query={"role": "y", "name": None, "retired": True}) == ["a", "b", "c"]
+    assert listed(double, query=(("role", "y"), ("name", None), ("retired", True))) == ["a", "b", "c"]
     assert [str(one.url).removeprefix(URL) for one in double.asked] == [
         "/v1/people?limit=500&role=y&retired=true",
         "/v1/people?cursor=x&role=y",

@@ -52,7 +52,7 @@ Data = Annotated[
         envvar="BARTIZAN_DATA",
     ),
 ]
-OPTIONS: Mapping[str, object] = {"url": Url, "pin": Pin, "token_file": TokenFile, "data": Data}
+OPTIONS = (("url", Url), ("pin", Pin), ("token_file", TokenFile), ("data", Data))
 ADVICE: Mapping[int, str] = {
     401: "give an API token with --token-file, BARTIZAN_TOKEN_FILE or BARTIZAN_TOKEN; on the service's own machine"
     " --data DIR finds one",
@@ -70,7 +70,7 @@ def asking(
     def decorate(command: Callable[Concatenate[ServiceClient, Parameters], int]) -> Callable[..., None]:
         @wraps(command)
         def asked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> int:
-            where = {name: kwargs.pop(name, None) for name in OPTIONS}
+            where = {name: kwargs.pop(name, None) for name, _ in OPTIONS}
             with ServiceClient(reach_of(where, role)) as client:
                 try:
                     return command(client, *args, **kwargs)
@@ -90,7 +90,7 @@ def _take(made: Callable[..., None], signature: inspect.Signature) -> None:
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in OPTIONS.items()
+        for name, annotation in OPTIONS
     ]
     made.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # as PEP 362 has it
     made.__annotations__ = {one.name: one.annotation for one in parameters}

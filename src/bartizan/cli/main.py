@@ -88,14 +88,7 @@ reference_import.app.command(short_help="From a CoRIM.")(reference_exchange.cori
 reference_import.app.command(short_help="From a TCG RIM or another SWID tag.")(reference_exchange.rim)
 reference.app.add_typer(reference_import.app, name="import")
 reference.app.add_typer(reference_exchange.exports, name="export")
-reference.app.command("list", short_help="At the service: every set, and whether it counts.")(
-    reference_service.list_references
-)
-reference.app.command(short_help="At the service: propose a set.")(reference_service.upload)
-reference.app.command(short_help="At the service: put a proposed set in force.")(reference_service.approve)
-reference.app.command(short_help="At the service: take a set out of force.")(reference_service.retire)
-reference.app.command(short_help="At the service: declare a set bad.")(reference_service.revoke)
-reference.app.command(short_help="From the service: a set into a folder.")(reference_service.fetch)
+reference.app.add_typer(reference_service.app, name="service", short_help="Reference Values at a service.")
 node.app.command(short_help="What is not in order on a node.")(node_evidence.findings)
 node.app.command(short_help="Fetch a node's evidence into a folder.")(node_evidence.evidence)
 app.add_typer(node.app, name="node", short_help="The fleet, as the service sees it now.")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from bartizan.errors import ConfigError
 
 SPAN = re.compile(r"([0-9]{1,5})([mhd])")
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+UNITS = dict(zip("mhd", (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)), strict=True))
 
 
 def until(text: str, *, option: str, now: datetime) -> datetime:

@@ -14,7 +14,7 @@ from bartizan.cli.options import AsJson
 from bartizan.cli.wording import ago, clock, facts, hint, now, say, show_document, table_of
 from bartizan.connectors.service.client import ServiceClient
 from bartizan.connectors.service.data_folder import write_token
-from bartizan.connectors.service.documents import Account, ApiToken, ApiTokenMade, Self
+from bartizan.connectors.service.documents import Account, ApiToken, ApiTokenMade, ApiTokenWanted, Self
 from bartizan.errors import ConfigError
 from bartizan.model.node import Role
 
@@ -197,7 +197,7 @@ def create_token(
     if out is not None and out.exists():
         raise ConfigError(f"{out}: is there already, and is left as it is")
     made = client.send(
-        "POST", TOKENS, ApiTokenMade, {"label": label, "role": role.value, "account": account, "days": days}
+        "POST", TOKENS, ApiTokenMade, ApiTokenWanted(label=label, role=role.value, account=account, days=days)
     )
     if out is not None:
         write_token(out, made.token)

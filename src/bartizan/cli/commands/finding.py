@@ -108,7 +108,7 @@ def acknowledged(
 
     Example: `bartizan finding acknowledged --all`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
     """
-    found = list(client.items(PATH, Acknowledgement, {"current": None if show_all else True}))
+    found = list(client.items(PATH, Acknowledgement, [("current", None if show_all else True)]))
     if as_json:
         show_document({"acknowledgements": found})
     elif found:

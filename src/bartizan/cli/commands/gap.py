@@ -31,8 +31,8 @@ NEED_REFERENCE = ("recognised.", "ima.known-files")
 FIRST_REFERENCE = (
     "bartizan node evidence {node} --out ./{node}",
     "bartizan reference propose ./{node} --out ./reference --name {node}",
-    "bartizan reference upload ./reference",
-    "bartizan reference approve ID --reason 'as it should be'",
+    "bartizan reference service upload ./reference",
+    "bartizan reference service approve ID --reason 'as it should be'",
 )
 HIGHEST = 6
 

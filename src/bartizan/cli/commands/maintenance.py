@@ -29,7 +29,7 @@ def list_windows(
 
     Example: `bartizan maintenance list --all`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
     """
-    found = list(client.items(PATH, Window, {"current": None if show_all else True}))
+    found = list(client.items(PATH, Window, [("current", None if show_all else True)]))
     if as_json:
         show_document({"windows": found})
     elif found:

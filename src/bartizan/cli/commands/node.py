@@ -92,18 +92,18 @@ def list_nodes(
 
     Exit: 0 listed, 2 refused, 3 the service cannot be asked.
     """
-    query: Query = {
-        "name": name,
-        "role": role,
-        "state": state and state.value,
-        "min_level": min_level,
-        "max_level": max_level,
-        "contraindicated": contraindicated or None,
-        "check": check,
-        "retired": retired or None,
-        "sort": sort.value,
-    }
-    filtered = any(value is not None for key, value in query.items() if key != "sort")
+    filters: Query = (
+        ("name", name),
+        ("role", role),
+        ("state", state and state.value),
+        ("min_level", min_level),
+        ("max_level", max_level),
+        ("contraindicated", contraindicated or None),
+        ("check", check),
+        ("retired", retired or None),
+    )
+    filtered = any(value is not None for _, value in filters)
+    query: Query = (*filters, ("sort", sort.value))
 
     def found() -> list[Node]:
         return list(client.items("/v1/nodes", Node, query, most=limit))

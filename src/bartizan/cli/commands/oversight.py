@@ -47,7 +47,7 @@ def list_alarms(
     """
 
     def found() -> list[Alarm]:
-        return list(client.items("/v1/alarms", Alarm, {"standing": None if show_all else True}))
+        return list(client.items("/v1/alarms", Alarm, [("standing", None if show_all else True)]))
 
     if watching:
         return watch(lambda: _look(found()), every=every, as_json=as_json)
@@ -156,7 +156,7 @@ def _print_on(client: ServiceClient, after: int, *, every: int | None) -> None:
 def _entries(client: ServiceClient, after: int) -> Iterator[tuple[str, AuditEntry]]:
     """The lines behind an entry, as they came and as they are read."""
     while True:
-        lines = client.text("/v1/audit", JSON_LINES, {"after": after, "limit": LINES}).splitlines()
+        lines = client.text("/v1/audit", JSON_LINES, [("after", after), ("limit", LINES)]).splitlines()
         for line in lines:
             entry = _entry(line)
             if entry.id <= after:

@@ -40,7 +40,9 @@ def propose(
     console.print(Text(f"{path}: {contents(reference)}"))
     print_identity(reference)
     console.print(
-        Text(f"next: bartizan appraise DIR --reference {out}, or for a service: bartizan reference upload {out}")
+        Text(
+            f"next: bartizan appraise DIR --reference {out}, or for a service: bartizan reference service upload {out}"
+        )
     )
     return GOOD
 

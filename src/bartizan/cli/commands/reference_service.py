@@ -1,4 +1,4 @@
-"""`bartizan reference list|upload|approve|retire|revoke|fetch`: Reference Values at a service, from proposal to end."""
+"""`bartizan reference service`: Reference Values at a service, from proposal to end. Folders stay as they are."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,8 @@ from bartizan.model.node import Role
 from bartizan.model.reference import ReferenceState
 
 PATH = "/v1/references"
-Number = Annotated[int, typer.Argument(help="As `reference list` shows it.", metavar="ID", min=1)]
+app = typer.Typer(no_args_is_help=True, help="Reference Values at a service.", rich_markup_mode=None)
+Number = Annotated[int, typer.Argument(help="As `reference service list` shows it.", metavar="ID", min=1)]
 STATES = {
     ReferenceState.PROPOSED: ("– proposed", "magenta"),
     ReferenceState.APPROVED: ("✔ approved", "green"),
@@ -31,11 +32,12 @@ STATES = {
 }
 
 
+@app.command("list")
 @asking()
 def list_references(client: ServiceClient, *, as_json: AsJson = False) -> int:
     """List the service's Reference Values: every version of every set, and whether it counts.
 
-    Example: `bartizan reference list`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
+    Example: `bartizan reference service list`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
     """
     found = list(client.items(PATH, Reference))
     if as_json:
@@ -46,7 +48,7 @@ def list_references(client: ServiceClient, *, as_json: AsJson = False) -> int:
     else:
         say("the service knows no Reference Values: nothing that nodes run is recognised. From a node's boot:")
         hint("  bartizan node evidence NODE --out DIR, then bartizan reference propose DIR --out REF")
-        hint("  bartizan reference upload REF, then bartizan reference approve ID --reason TEXT")
+        hint("  bartizan reference service upload REF, then bartizan reference service approve ID --reason TEXT")
     return GOOD
 
 
@@ -64,6 +66,7 @@ def _row(one: Reference) -> list[str | Text]:
     ]
 
 
+@app.command()
 @asking(Role.SECURITY_OFFICER)
 def upload(
     client: ServiceClient,
@@ -73,7 +76,7 @@ def upload(
 ) -> int:
     """Propose Reference Values to the service: a new version of their name. They count for nobody before `approve`.
 
-    Example: `bartizan reference upload ./reference`. Needs the role security-officer.
+    Example: `bartizan reference service upload ./reference`. Needs the role security-officer.
 
     Exit: 0 proposed, 2 refused, 3 the service cannot be asked.
     """
@@ -82,10 +85,11 @@ def upload(
         show_document({"reference": made})
     else:
         say(f"proposed: {made.name} version {made.version}; it counts for nobody yet")
-        hint(f"  bartizan reference approve {made.id} --reason TEXT")
+        hint(f"  bartizan reference service approve {made.id} --reason TEXT")
     return GOOD
 
 
+@app.command()
 @asking(Role.SECURITY_OFFICER)
 def approve(
     client: ServiceClient,
@@ -100,7 +104,7 @@ def approve(
 ) -> int:
     """Put a proposed set in force; every node is judged anew by it.
 
-    Example: `bartizan reference approve 2 --reason 'kernel 6.1.90, tested'`. Needs the role security-officer.
+    Example: `bartizan reference service approve 2 --reason 'kernel 6.1.90, tested'`. Needs the role security-officer.
 
     Exit: 0 in force, 2 refused, 3 the service cannot be asked.
     """
@@ -111,22 +115,24 @@ def approve(
     return _step(client, number, "approve", wanted, as_json=as_json)
 
 
+@app.command()
 @asking(Role.SECURITY_OFFICER)
 def retire(client: ServiceClient, *, number: Number, reason: Reason, as_json: AsJson = False) -> int:
     """Take a set out of force: what only it knows is not recognised any more, and is no fault.
 
-    Example: `bartizan reference retire 1 --reason 'no node runs it any more'`. Needs the role security-officer.
+    Example: `bartizan reference service retire 1 --reason 'no node runs it any more'`. Needs the role security-officer.
 
     Exit: 0 retired, 2 refused, 3 the service cannot be asked.
     """
     return _step(client, number, "retire", {"reason": reason}, as_json=as_json)
 
 
+@app.command()
 @asking(Role.SECURITY_OFFICER)
 def revoke(client: ServiceClient, *, number: Number, reason: Reason, as_json: AsJson = False) -> int:
     """Declare a set bad: whoever runs what only it knows is told so. There is no way back.
 
-    Example: `bartizan reference revoke 1 --reason 'CVE-2026-0001'`. Needs the role security-officer.
+    Example: `bartizan reference service revoke 1 --reason 'CVE-2026-0001'`. Needs the role security-officer.
 
     Exit: 0 revoked, 2 refused, 3 the service cannot be asked.
     """
@@ -143,11 +149,14 @@ def _step(client: ServiceClient, number: int, verb: str, wanted: dict[str, Any],
     return GOOD
 
 
+@app.command()
 @asking()
 def fetch(client: ServiceClient, *, number: Number, out: Out, force: Force = False, as_json: AsJson = False) -> int:
     """Fetch a set into a folder, as `bartizan appraise --reference` and `reference diff` read it.
 
-    Example: `bartizan reference fetch 2 --out ./reference`. Exit: 0 written, 2 refused, 3 the service cannot be asked.
+    Example: `bartizan reference service fetch 2 --out ./reference`.
+
+    Exit: 0 written, 2 refused, 3 the service cannot be asked.
     """
     raw = client.text(f"{PATH}/{number}/document", "application/json").encode()
     found = decode_reference(raw)

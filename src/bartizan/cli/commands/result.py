@@ -156,7 +156,7 @@ def get(
 
 
 def _write_ear(client: ServiceClient, found: Result, path: Path, nonce: str | None) -> dict[str, str]:
-    token = client.text(path_of(found.id, "/result"), EAR, {"nonce": nonce})
+    token = client.text(path_of(found.id, "/result"), EAR, [("nonce", nonce)])
     keys = path.with_name(path.name + ".jwks.json")
     known = client.text("/.well-known/jwks.json", "application/json")
     path.write_text(token + "\n", encoding="ascii")

@@ -29,7 +29,7 @@ def list_reviews(
 
     Example: `bartizan review list`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
     """
-    found = list(client.items(PATH, Review, {"state": None if show_all else "open"}))
+    found = list(client.items(PATH, Review, [("state", None if show_all else "open")]))
     if as_json:
         show_document({"reviews": found})
     elif found:

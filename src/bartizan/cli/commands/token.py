@@ -12,7 +12,7 @@ from bartizan.cli.console import GOOD, console, counted
 from bartizan.cli.options import AsJson
 from bartizan.cli.wording import ago, clock, hint, now, say, show_document, table_of, wide
 from bartizan.connectors.service.client import ServiceClient
-from bartizan.connectors.service.documents import JoinToken, JoinTokenMade, Registered
+from bartizan.connectors.service.documents import JoinToken, JoinTokenMade, JoinTokenWanted, Registered
 
 PATH = "/v1/join-tokens"
 MAX_KEYS = 16 << 20
@@ -35,7 +35,7 @@ def create(
 
     Exit: 0 made, 2 refused, 3 the service cannot be asked.
     """
-    made = client.send("POST", PATH, JoinTokenMade, {"name": name, "role": role, "hours": hours})
+    made = client.send("POST", PATH, JoinTokenMade, JoinTokenWanted(name=name, role=role, hours=hours))
     if as_json:
         show_document(made)
         return GOOD

@@ -5,7 +5,7 @@ Lists are followed to their end. Only a GET is sent again, and only where the se
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -16,7 +16,7 @@ from bartizan.connectors.service.faults import out_of_reach, refusal
 from bartizan.errors import ConfigError, ConnectorError
 
 Kind = TypeVar("Kind")
-Query = Mapping[str, str | int | bool | None]
+Query = Sequence[tuple[str, str | int | bool | None]]
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 MAX_ANSWER = 128 * 1024 * 1024
@@ -66,7 +66,7 @@ class ServiceClient:
 
     def get(self, path: str, kind: type[Kind], query: Query | None = None) -> Kind:
         """One document."""
-        return self._decoded(self._read(path, query or {}, JSON), kind)
+        return self._decoded(self._read(path, query or (), JSON), kind)
 
     def text(self, path: str, media_type: str, query: Query | None = None) -> str:
         """A document of another media type, as text."""
@@ -78,14 +78,14 @@ class ServiceClient:
 
     def content(self, path: str, media_type: str, query: Query | None = None) -> bytes:
         """A document of another media type, as it is."""
-        return self._read(path, query or {}, media_type)
+        return self._read(path, query or (), media_type)
 
     def items(
         self, path: str, kind: type[Kind], query: Query | None = None, *, most: int | None = None
     ) -> Iterator[Kind]:
         """The items of a list, page after page; most: how many at most."""
         left = most
-        asked = {"limit": PAGE if most is None else min(most, PAGE), **(query or {})}
+        asked = (("limit", PAGE if most is None else min(most, PAGE)), *(query or ()))
         raw = self._read(path, asked, JSON)
         seen: set[str] = set()
         while True:
@@ -98,7 +98,7 @@ class ServiceClient:
             if page.next in seen or not page.next.startswith("/v1/"):
                 raise ConnectorError(f"{self.url}: its list goes on at {page.next!a:.200}, which is no next page")
             seen.add(page.next)
-            raw = self._read(page.next, {}, JSON)
+            raw = self._read(page.next, (), JSON)
 
     def send(self, method: str, path: str, kind: type[Kind], body: object = None) -> Kind:
         """What a change answers. body: what is sent as JSON; nothing where it is None."""
@@ -112,7 +112,7 @@ class ServiceClient:
     def _write(self, method: str, path: str, content: bytes | None, kind: str, query: Query | None = None) -> bytes:
         headers = {} if content is None else {"Content-Type": kind}
         answer, raw = self._once(
-            self._http.build_request(method, path, params=_given(query or {}) or None, content=content, headers=headers)
+            self._http.build_request(method, path, params=_given(query or ()) or None, content=content, headers=headers)
         )
         return self._good(answer, raw)
 
@@ -160,7 +160,7 @@ class ServiceClient:
 
 def _given(query: Query) -> dict[str, Any]:
     """What of a query was given, as it is sent."""
-    kept = {name: value for name, value in query.items() if value is not None}
+    kept = {name: value for name, value in query if value is not None}
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in kept.items()}
 
 

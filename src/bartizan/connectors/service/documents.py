@@ -70,6 +70,14 @@ class JoinToken(Document, frozen=True):
     used_at: datetime | None
 
 
+class JoinTokenWanted(Document, frozen=True):
+    """A join token to make."""
+
+    name: str
+    role: str
+    hours: int
+
+
 class JoinTokenMade(Document, frozen=True):
     """A join token, the only time that it is shown."""
 
@@ -107,6 +115,15 @@ class ApiToken(Document, frozen=True):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+
+class ApiTokenWanted(Document, frozen=True):
+    """An API token to make; account None: the asker's own."""
+
+    label: str
+    role: str
+    account: str | None
+    days: int
 
 
 class ApiTokenMade(Document, frozen=True):
