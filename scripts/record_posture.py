@@ -15,7 +15,8 @@ from bartizan.collect.posture.kernel import COMMAND_LINE, INIT
 from bartizan.collect.posture.memory import MOUNTS
 from bartizan.collect.posture.network import SOCKETS, VHOST
 
-PROCESS = re.compile(r"/proc/[0-9]+(/|$)")
+PROCESS = re.compile(r"/proc/[0-9]+(/|$)|/run/libvirt/")
+"""Processes, and what libvirt says of its guests."""
 
 
 class Recorder(Host):
@@ -36,7 +37,7 @@ class Recorder(Host):
     def glance_names(self, path: str, limit: int = 65536) -> Listing:
         """The names in a folder, remembered."""
         listing = super().glance_names(path, limit)
-        if listing.names is not None and path != "/proc":
+        if listing.names is not None and path != "/proc" and not PROCESS.match(path):
             self.listed[path] = list(listing.names)
         return listing
 

@@ -12,6 +12,7 @@ import re
 import stat
 import subprocess
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,6 @@ BOOTS = {
     "IOM-001~none": ("boot", f"{GOOD} {APPARMOR}", ()),
     "IOM-003~off": ("boot", f"{GOOD} {APPARMOR} intel_iommu=off", IOMMU),
     "IOM-004~passthrough": ("boot", f"{GOOD} {APPARMOR} iommu=pt", IOMMU),
-    "IOM-005~lazy": ("boot", f"{GOOD.replace('iommu.strict=1', 'iommu.strict=0')} {APPARMOR}", IOMMU),
     "IOM-006~override": ("boot", f"{GOOD} {APPARMOR} pcie_acs_override=downstream", IOMMU),
     "IOM-007~intremap": ("boot", f"{GOOD} {APPARMOR} intremap=off", IOMMU),
     "HWT-004~none": ("boot", f"{GOOD.replace('lockdown=integrity ', '')} {APPARMOR}", IOMMU),
@@ -129,17 +129,18 @@ def initramfs(found: dict[str, Path]) -> bytes:
 def booted(name: str, kernel: Path, image: Path, work: Path) -> str:
     """The console of one boot."""
     guest, cmdline, devices = BOOTS[name]
-    state = work / "tpm"
-    state.mkdir(exist_ok=True)
-    control = work / "control"
+    state = Path(tempfile.mkdtemp(dir=work))
+    control = state / "control"
     chip = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--ctrl", f"type=unixio,path={control}"]
     with subprocess.Popen([*chip, "--terminate", "--flags", "startup-clear"]) as tpm:
+        while not control.exists():
+            time.sleep(0.01)
         machine = ["qemu-system-x86_64", "-machine", "q35,accel=tcg,kernel-irqchip=off", "-cpu", "max", "-m", "1536"]
         machine += ["-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio", "-kernel", kernel]
         machine += ["-initrd", image, "-append", f"console=ttyS0 quiet guest={guest} {cmdline}", *devices]
         machine += ["-chardev", f"socket,id=c,path={control}", "-tpmdev", "emulator,id=t,chardev=c"]
         machine += ["-device", "tpm-tis,tpmdev=t"]
-        ran = subprocess.run(machine, capture_output=True, check=False, timeout=600)
+        ran = subprocess.run(machine, capture_output=True, check=False, timeout=150)
         tpm.terminate()
     return ran.stdout.decode("ascii", "replace")
 
@@ -190,7 +191,11 @@ def main() -> None:
         image = work / "initramfs"
         image.write_bytes(initramfs(files(given.packages, work)))
         for name in given.boots:
-            console = booted(name, kernel, image, work)
+            try:
+                console = booted(name, kernel, image, work)
+            except subprocess.TimeoutExpired:
+                print(f"{name}: no end in time; boot it again by its name")
+                continue
             documents = told(console)
             print(name, len(documents), re.findall(r"GUEST .*", console), flush=True)
             if "done after" not in console:

@@ -209,6 +209,7 @@ def container(  # noqa: C901  # three processes, one after the other
             if os.fork() == 0:
                 attend(maker)
             os.closerange(3, 256)  # so that the pipe that tells of the program's start ends with the grandchild
+            os.waitpid(maker, 0)
             signal.pause()
         enter()
         if start.label:
@@ -348,6 +349,7 @@ def apparmor() -> None:
 
 def boot() -> None:
     """What only another boot changes."""
+    write("/proc/sys/kernel/kexec_load_disabled", "1")
     if Path("/sys/kernel/security/apparmor").is_dir():
         subprocess.run(["/sbin/apparmor_parser", "-r", "-K", "/profiles"], check=True)
         with good_container(), machine():

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -297,3 +297,13 @@ def test_whatever_is_found_has_a_description() -> None:
     raw = posture(files={"/proc/sys/kernel/kptr_restrict": "0\n"})
 
     assert all(catalogue()[finding.id].fix for finding in judged_with(raw).result.findings)
+
+
+def test_a_policy_file_waives_a_rule_for_a_workload_until_a_day() -> None:
+    text = 'name = "mine"\n[[waiver]]\ncheck = "QMP-003"\nreason = "ticket 7"\nworkload = "guest"\nexpires = {}\n'
+
+    [waiver] = load_policy(text.format("2999-01-01T00:00:00Z"), catalogue(), source="mine.toml").waivers
+
+    assert (waiver.check, waiver.workload, waiver.expires) == ("QMP-003", "guest", datetime(2999, 1, 1, tzinfo=UTC))
+    with pytest.raises(PolicyError, match="expires"):
+        load_policy(text.format("2999-01-01T00:00:00"), catalogue(), source="mine.toml")

@@ -388,3 +388,12 @@ def test_workloads_are_told_with_their_fences(tmp_path: Path) -> None:
     assert (container.kind, container.pid, container.no_new_privs) == ("container", 43, 0)
     assert container.cap_eff == "00000000a80425fb"
     assert container.images == ("overlay of /var/lib/docker/overlay2/0123456789abcdef/diff",)
+
+
+@pytest.mark.parametrize("state", ["Z (zombie)", "X (dead)"])
+@pytest.mark.parametrize(("pid", "left"), [(41, [42, 43]), (42, [41, 43]), (43, [41, 42, 44])])
+def test_a_process_that_has_ended_is_no_workload(state: str, pid: int, left: list[int], tmp_path: Path) -> None:
+    edit = {"files": {f"/proc/{pid}/status": f"Name:\tended\nState:\t{state}\n"}}
+    root = tree("hardened_apparmor").change(edit).write(tmp_path)
+
+    assert [workload.pid for workload in decode_posture(collect_posture(root)).workloads] == left

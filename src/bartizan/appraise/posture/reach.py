@@ -114,6 +114,8 @@ def own_group(facts: Facts) -> Outcome:
         return inapplicable("it drives no device through VFIO")
     for group in groups:
         members = facts.names(f"{GROUPS}/{group}/devices")
+        if not members:
+            raise UnreadError(f"{GROUPS}/{group}/devices does not tell which devices belong together")
         if len(members) != 1:
             return broken(f"IOMMU group {group} holds {len(members)} devices, which can reach each other", *members)
         kind = facts.text(f"{GROUPS}/{group}/type")

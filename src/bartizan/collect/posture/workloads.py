@@ -53,10 +53,18 @@ def libvirts(host: Host) -> Dict[int, Told]:
     return found
 
 
+def ended(host: Host, pid: int) -> bool:
+    """It is only waited for by its parent: nothing runs there any more."""
+    status = host.glance(f"/proc/{pid}/status").value or ""
+    return "\nState:\tZ" in status or "\nState:\tX" in status
+
+
 def _workload(
     host: Host, pid: int, own: Namespaces, seen: Dict[Tuple[str, ...], int], listed: Dict[int, Told]
 ) -> Optional[Workload]:
     comm = (host.glance(f"/proc/{pid}/comm").value or "").rstrip("\n")
+    if (VM.match(comm) or SWITCH.match(comm)) and ended(host, pid):
+        return None
     if VM.match(comm):
         return described(host, pid, own, Found("vm", comm, libvirt=listed.get(pid)))
     if SWITCH.match(comm):
@@ -68,7 +76,7 @@ def _workload(
     if name is None and not apart:
         return None
     key = ("", name) if name is not None else apart
-    if key in seen:
+    if key in seen or ended(host, pid):
         return None
     if apart:
         seen.setdefault(apart, pid)
