@@ -29,7 +29,7 @@ SAYS = {
     "bartizan reappraisal": "1 verdict changed",
     "bartizan result get": "4 known code",
     "bartizan result show": "signature holds",
-    "bartizan audit": '"action":"reference.approved"',
+    "bartizan audit": '"action":"reference-set.approved"',
 }
 """What a newcomer sees after the commands of the page that begin so."""
 

@@ -51,7 +51,7 @@ async def propose_set(service: Service, who: Who, raw: bytes) -> StoredSet:
         who,
         lambda connection, author: add_set(connection, found.name, document, ReferenceState.PROPOSED, author=author),
         lambda made: Deed(
-            "reference.propose", f"reference:{made.name}", f"version {made.version}, {made.digest.hex()}"
+            "reference-set.propose", f"reference:{made.name}", f"version {made.version}, {made.digest.hex()}"
         ),
     )
 
@@ -81,7 +81,7 @@ async def take_step(service: Service, who: Who, number: int, step: Step) -> Stor
 
     def deed(made: StoredSet) -> Deed:
         detail = f"version {made.version}, {made.digest.hex()}: {step.reason}"
-        return Deed(f"reference.{step.to}", f"reference:{made.name}", detail)
+        return Deed(f"reference-set.{step.to}", f"reference:{made.name}", detail)
 
     found = await change(service, who, run, deed)
     await service.reload()
