@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from pytest_socket import disable_socket, enable_socket
 
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+)
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers 80; what the commands print is as wide as in a pipe
 INTEGRATION = Path(__file__).parent / "integration"
 

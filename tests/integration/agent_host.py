@@ -12,6 +12,11 @@ from bartizan.model.digest import HashAlg
 from tests.unit.ima_lists import ng
 
 POSTURE = b'{"a":1}'
+COMMAND_LINE = (
+    b"BOOT_IMAGE=/vmlinuz console=ttyS0 quiet ima_policy=tcb ima_template=ima-ng ima_hash=sha256 "
+    b"verifier=http://10.0.2.2:18080\n"
+)
+"""What was measured; a node that reported another one would lie."""
 SECURITY = "sys/kernel/security"
 FILES = {
     f"{SECURITY}/tpm0/binary_bios_measurements": "bios_at_quote.bin",
@@ -45,7 +50,7 @@ class Host:
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
             (self.root / path).write_bytes(emulated.files[name])
         (self.root / "proc").mkdir(exist_ok=True)
-        (self.root / "proc/cmdline").write_bytes(b"BOOT_IMAGE=/vmlinuz ima_policy=tcb\n")
+        (self.root / "proc/cmdline").write_bytes(COMMAND_LINE)
 
     def measure(self, path: bytes) -> None:
         """Run one more file."""

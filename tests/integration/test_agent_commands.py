@@ -104,7 +104,7 @@ def test_show_sends_nothing_and_shows_what_would_be(commands: Commands, verifier
     for part in ("Nothing was sent", "TPM counters", "PCR sha256 #23", "BOOT_IMAGE=/vmlinuz", "IMA list", "posture"):
         assert part in shown.stdout
     assert document["sent"] is False
-    assert document["evidence"]["posture"]["version"] == 1
+    assert document["evidence"]["posture"]["version"] == 2
 
 
 def test_run_attests_until_it_is_told_to_end(commands: Commands, verifier: Verifier) -> None:

@@ -138,7 +138,7 @@ def test_no_generated_request_makes_the_service_fail(
 ) -> None:
     operation = operations[name]
     if mode is GenerationMode.NEGATIVE and not (list(operation.iter_parameters()) or list(operation.body)):
-        pytest.skip("nothing about it can be wrong")
+        mode = GenerationMode.POSITIVE  # nothing about it can be wrong
     known = REUSED | THERE.get(name, {})
 
     @settings(

@@ -110,7 +110,7 @@ def test_reference_values_live_from_proposal_to_revocation(tmp_path: Path) -> No
         assert (await step(api, number, "retire"))["state"] == "retired"
         assert (await step(api, number, "revoke"))["state"] == "revoked"
         assert [entry[1:] for entry in await api.audit()] == [
-            (f"reference.{verb}", "reference:release-1") for verb in ("propose", "approved", "retired", "revoked")
+            (f"reference-set.{verb}", "reference:release-1") for verb in ("propose", "approved", "retired", "revoked")
         ]
 
     asked(play, tmp_path)

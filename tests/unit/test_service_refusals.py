@@ -239,7 +239,7 @@ def test_a_refusal_that_is_written_after_a_later_acceptance_says_nothing(tmp_pat
     played(play, tmp_path)
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(180, 200), (181, 409)])
+@pytest.mark.parametrize(("seconds", "status"), [(195, 200), (196, 409)])
 def test_a_nonce_expires(tmp_path: Path, seconds: int, status: int) -> None:
     async def play(here: Side) -> None:
         node = Attester(name="n1", entries=HELD)

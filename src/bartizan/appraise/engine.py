@@ -60,6 +60,15 @@ def _with_posture(
     return replace(result, strength=strength, confinement=said.confinement)
 
 
+def speaks_against(finding: Finding) -> bool:
+    """It contraindicates the whole node: a PCR or a certificate vouches for it.
+
+    What a node says of its own configuration lowers that claim and costs level 5; who relies on less is not stopped by
+    it, and a node that says worse of itself is not worse off than one that lies.
+    """
+    return finding.tier is Tier.CONTRAINDICATED and finding.anchor is not Anchor.AGENT
+
+
 def _waived(findings: Iterable[Finding], context: Context) -> list[Finding]:
     return [waived(finding, context.policy.waivers, context.now) for finding in findings]
 
@@ -98,7 +107,7 @@ def fold(
     return AttestationResult(
         level=level,
         state=state,
-        contraindicated=any(finding.tier is Tier.CONTRAINDICATED for finding in findings),
+        contraindicated=any(speaks_against(finding) for finding in findings),
         vector=vector,
         findings=findings,
         ladder=ladder,

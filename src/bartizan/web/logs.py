@@ -7,7 +7,7 @@ import structlog
 
 
 def set_up_logging(level: int = logging.INFO) -> None:
-    """One form for everything that is logged in this process."""
+    """One form for everything that is logged in this process; traces never show the values of variables."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -15,7 +15,7 @@ def set_up_logging(level: int = logging.INFO) -> None:
     ]
     people = sys.stderr.isatty()
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if people
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
