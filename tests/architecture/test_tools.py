@@ -9,11 +9,15 @@ import pytest
 from tests.architecture.tree import ROOT
 
 BIN = Path(sys.executable).parent
+AGENT = ["src/bartizan/agent", "src/bartizan/collect"]
+"""What runs on a host's own Python 3.9."""
 TOOLS = {
     "format": ["ruff", "format", "--check", "--diff", "."],
     "lint": ["ruff", "check", "."],
     "types": ["mypy"],
     "layers": ["lint-imports", "--no-logo", "--no-cache"],
+    "lint as Python 3.9": ["ruff", "check", "--target-version", "py39", *AGENT],
+    "features of Python 3.9": ["vermin", "-t=3.9-", "--eval-annotations", "--violations", *AGENT],
 }
 
 

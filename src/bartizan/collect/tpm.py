@@ -204,7 +204,7 @@ class Tpm:
         reply.finish()
         if len(values) != len(read) or not set(read) <= set(wanted):
             raise reply.refuse(f"{len(values)} digests for the PCRs {read}")
-        return dict(zip(read, values))  # noqa: B905  zip(strict=) came after Python 3.9
+        return {pcr: values[place] for place, pcr in enumerate(read)}
 
     def pcr_extend(self, pcr: int, digests: Mapping[int, bytes]) -> None:
         """TPM2_PCR_Extend of one PCR in several banks; Part 3, 22.2."""
