@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: counted when asked for, from memory and two queries. From loopback, or with a token."""
+"""Metrics for Prometheus: counted when asked for, from memory and three queries. From loopback, or with a token."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from bartizan.app.service.fleet import state_counts
 from bartizan.app.service.refusals import NotAllowed
 from bartizan.app.service.service import Service
-from bartizan.store.alarms import Alarm, alarms
+from bartizan.store.alarms import Alarm, alarms, last_beat
 from bartizan.store.watching import LevelCount
 from bartizan.web.api.asked import Asked
 from bartizan.web.api.caller import Serving, who_asks
@@ -36,8 +36,10 @@ async def metrics(request: Asked, service: Serving) -> Response[bytes]:
         raise NotAllowed("this concerns every project's nodes; accounts of the default project may")
     counts = await service.read(lambda connection: state_counts(connection, service))
     standing = await service.read(lambda connection: alarms(connection, standing=True))
+    beat = await service.read(last_beat)
     registry = CollectorRegistry()
-    registry.register(_Once([*_of_work(service), *_of_memory(service), *_of_nodes(counts), _of_alarms(standing)]))
+    found = [*_of_work(service), *_of_memory(service), *_of_nodes(counts), _of_alarms(standing), _of_beat(beat)]
+    registry.register(_Once(found))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -101,6 +103,14 @@ def _of_alarms(standing: Iterable[Alarm]) -> Metric:
     for kind, count in sorted(kinds.items()):
         found.add_metric([kind], count)
     return found
+
+
+def _of_beat(at: int | None) -> Metric:
+    return GaugeMetricFamily(
+        "bartizan_heartbeat_timestamp_seconds",
+        "When the service last wrote down that it is alive",
+        value=0 if at is None else at / 1000,
+    )
 
 
 def _local(request: Asked) -> bool:
