@@ -1,5 +1,6 @@
 """Emulated TPMs for the tests of this folder, which may connect to 127.0.0.1 and nowhere else."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from tests.integration.agent_host import Host
 from tests.integration.agent_verifier import Verifier
 from tests.integration.importing import ALL, Clock
 from tests.simulator.debian_repository import Keys, Repository, throw_away_keys
+
+collect_ignore = [] if shutil.which("ansible-playbook") and os.geteuid() == 0 else ["test_ansible_role.py"]
+"""The role is run for real where Ansible is installed, which nothing else here needs."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

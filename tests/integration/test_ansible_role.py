@@ -34,9 +34,6 @@ PLAY = [
         "roles": [{"role": "bartizan_agent"}],
     }
 ]
-pytestmark = pytest.mark.skipif(
-    ANSIBLE is None or os.geteuid() != 0, reason="ansible-playbook and root's rights are needed"
-)
 
 
 @dataclass
