@@ -125,12 +125,13 @@ def test_a_hundred_thousand_heads_are_refused_at_once() -> None:
 
 
 def test_items_and_bytes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cbor, "MAX_ITEMS", 3)
     monkeypatch.setattr(cbor, "MAX_CBOR", 4)
 
-    assert decode_cbor(bytes.fromhex("820000")) == [0, 0]
+    assert decode_cbor(bytes.fromhex("820000"), most_items=3) == [0, 0]
     with pytest.raises(DecodeError, match="more than 3 items"):
-        decode_cbor(bytes.fromhex("83000000"))
+        decode_cbor(bytes.fromhex("83000000"), most_items=3)
+    with pytest.raises(DecodeError, match="more than 2 items"):
+        decode_cbor(bytes.fromhex("5f4040ff"), most_items=2)
     with pytest.raises(DecodeError, match="over the limit of 4"):
         decode_cbor(bytes(5))
 

@@ -80,7 +80,7 @@ def test_a_service_that_was_paused_blames_itself_and_no_node(tmp_path: Path) -> 
         assert [one.progress.silence.name for one in known] == ["NONE"] * 3
         why = await here.service.read(lambda connection: connection.execute(select(alarm.c.kind, alarm.c.why)).all())
         assert [tuple(row) for row in why] == [
-            ("away", "the service was away for 3600 s; 3 nodes were due meanwhile and are not late")
+            ("away", "the service was away for 3600 s; 3 nodes could not attest meanwhile")
         ]
 
     played(scene, tmp_path)

@@ -44,6 +44,8 @@ MAX_CERTIFICATES = 300
 """NV indices of one node: 8 for EK certificates, 256 for their chain, one for the platform."""
 MAX_OTHER_LOGS = 16
 MAX_MESSAGE = MAX_CBOR
+MAX_ITEMS = 2048
+"""CBOR items of one message: an enrolment with every NV index filled has about 700."""
 """Bytes of evidence, in which logs travel."""
 MAX_ENROL = 1024 * 1024
 """Bytes of an enrolment: nearly all of it certificates of at most 2 KiB each. It is kept while it waits."""
@@ -164,7 +166,7 @@ def _banks(banks: tuple[HashAlg, ...]) -> Encoded:
 
 
 def _opened(raw: bytes, what: str) -> tuple[Fields, int]:
-    fields = Fields(decode_cbor(raw), Place(what))
+    fields = Fields(decode_cbor(raw, most_items=MAX_ITEMS), Place(what))
     version = fields.need("version", "version", unsigned)
     if version not in SPOKEN:
         spoken = " or ".join(map(str, sorted(SPOKEN)))

@@ -28,8 +28,10 @@ FIRST_LONG_SIMPLE = 32
 """Lower simple values have a one-byte form, and only that; RFC 8949, 3.3."""
 
 
-def decode_cbor(raw: bytes) -> object:
+def decode_cbor(raw: bytes, *, most_items: int = MAX_ITEMS) -> object:
     """The one item that an input holds: int, float, str, bytes, bool, None, `Simple`, `Array`, `Map` or `Tagged`.
+
+    most_items: how many it may be made of, the chunks of its strings included.
 
     Raises:
         DecodeError: not well-formed, more than one item, a key twice or of another type than int, str and bytes, or a
@@ -37,7 +39,7 @@ def decode_cbor(raw: bytes) -> object:
     """
     if len(raw) > MAX_CBOR:
         raise DecodeError("CBOR", 0, f"{len(raw)} bytes are over the limit of {MAX_CBOR}")
-    decoder = _Decoder(raw)
+    decoder = _Decoder(raw, most_items)
     value = decoder.item(0)
     decoder.reader.finish("CBOR")
     return value
@@ -46,17 +48,17 @@ def decode_cbor(raw: bytes) -> object:
 class _Decoder:
     """One input, and how many items it had so far."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, most_items: int) -> None:
         self.reader = Reader(raw)
         self.items = 0
+        self.most_items = most_items
 
     def item(self, depth: int) -> object:
         """The next item, with all that is in it."""
         offset = self.reader.offset
-        self.items += 1
-        if self.items > MAX_ITEMS or depth > MAX_DEPTH:
-            why = f"more than {MAX_ITEMS} items" if depth <= MAX_DEPTH else f"nested deeper than {MAX_DEPTH}"
-            raise DecodeError("CBOR", offset, why)
+        self._count(offset)
+        if depth > MAX_DEPTH:
+            raise DecodeError("CBOR", offset, f"nested deeper than {MAX_DEPTH}")
         head = self.reader.u8("CBOR item")
         major, detail = head >> 5, head & 31
         if major == OTHER:
@@ -69,6 +71,11 @@ class _Decoder:
         if major == TAG:
             return Tagged(argument, self.item(depth + 1))
         return argument if major == UINT else -1 - argument
+
+    def _count(self, offset: int) -> None:
+        self.items += 1
+        if self.items > self.most_items:
+            raise DecodeError("CBOR", offset, f"more than {self.most_items} items")
 
     def _argument(self, major: int, detail: int, offset: int) -> int | None:
         """What stands in the head: a number, or None for an indefinite length."""
@@ -102,6 +109,7 @@ class _Decoder:
         found = bytearray()
         while (head := self.reader.u8("CBOR chunk")) != BREAK:
             offset = self.reader.offset - 1
+            self._count(offset)
             size = self._argument(major, head & 31, offset)
             if head >> 5 != major or size is None:
                 raise DecodeError("CBOR chunk", offset, "a definite string of the same type expected")

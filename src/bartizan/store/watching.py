@@ -29,16 +29,16 @@ def mark(connection: Connection, numbers: list[int], *, silence: Silence, before
     connection.execute(query.values(silence=int(silence)))
 
 
-def postpone(connection: Connection, *, until: int) -> int:
-    """Nobody is due before this time: the service was not there to be spoken to. Returns how many were."""
-    changed = connection.execute(update(node_state).where(node_state.c.due < until).values(due=until)).rowcount
-    connection.execute(update(node_state).where(node_state.c.due == until).values(silence=int(Silence.NONE)))
-    return changed
+def due_before(connection: Connection, now: int) -> int:
+    """How many nodes that were on time should have come by now."""
+    query = select(func.count()).where(node_state.c.silence == int(Silence.NONE), node_state.c.due < now)
+    return int(connection.execute(query).scalar_one())
 
 
-def hasten(connection: Connection, *, until: int) -> None:
-    """Nobody is due after this time: the clock was set back, and what it said before is far off now."""
+def hasten(connection: Connection, *, until: int, issued: int) -> None:
+    """The clock was set back: nobody is due after this time, and no challenge was made after that (microseconds)."""
     connection.execute(update(node_state).where(node_state.c.due > until).values(due=until))
+    connection.execute(update(node_state).where(node_state.c.nonce_issued > issued).values(nonce_issued=issued))
 
 
 def counts(connection: Connection) -> dict[Silence, int]:

@@ -222,7 +222,7 @@ def _failures(stage: Stage) -> Iterator[Scene]:
         "paused Verifier",
         f"the service itself stands still for {PAUSED:.0f} s, as a suspended virtual machine does",
         lambda seen: len(seen) == len(FLEET) and all(node.state == "fresh" for node in seen.values()) and _away(stage),
-        sentence=lambda: "one alarm about the service, none about machines: nobody is late for its absence",
+        sentence=lambda: "one alarm about the service, none about machines; they came back by themselves",
     )
     before = {node.name: node.attested for node in stage.nodes()}
     stage.verifier.kill()

@@ -96,6 +96,7 @@ class Attesting:
         async with node.lock:
             if self.memory.find(node.record.uid) is not node:
                 raise UnknownNode(f"node {request.node!a} is enrolled no more")
+            await self.resume(node)
             now = self.clock()
             issued = self.nonces.check(
                 node.record.uid, request.nonce, now=now.microseconds, after=node.progress.nonce_issued
@@ -126,34 +127,38 @@ class Attesting:
         if node is None:
             raise UnknownNode(f"node {uid!a} is enrolled no more")
         if node.state is None and node.progress.boot is not None:
-            await self._resume(node)
+            async with node.lock:
+                await self.resume(node)
         return node
 
-    async def _resume(self, node: Node) -> None:
-        """Build a node's state again from what is kept; what does not hold is as if it were not there."""
-        async with node.lock:
-            if node.state is not None:
-                return
+    async def resume(self, node: Node) -> None:
+        """Build a node's state again from what is kept, if it is not there; the node's lock is held.
 
-            def rebuild(connection: Connection) -> tuple[NodeState, bytes | None, int | None, bytes] | None:
-                kept = kept_boot(connection, node.record.id)
-                if kept is None:
-                    return None
-                state = resumed(node.record, kept, enrolment=node.enrolment, rules=self.rules.rules)
-                number, digest = standing(connection, node.record.id)
-                return state, kept.posture, number, digest
+        What does not hold is as if nothing had been kept.
+        """
+        if node.state is None and node.progress.boot is not None:
+            await self._rebuild(node)
 
-            try:
-                found = await reading(self.engine, rebuild)
-            except SenderError as error:
-                if not (isinstance(error, VerifyError) and error.check.startswith("identity.")):
-                    self.keeper.damaged(node, str(error), self.clock())
-                node.progress = replace(node.progress, boot=None)  # as if it had not attested yet
-                return
-            if found is not None:
-                node.state, posture, node.posture_id, node.digest = found
-                node.posture = None if posture is None else hashlib.sha256(posture).digest()
-                self.memory.used(node)
+    async def _rebuild(self, node: Node) -> None:
+        def rebuild(connection: Connection) -> tuple[NodeState, bytes | None, int | None, bytes] | None:
+            kept = kept_boot(connection, node.record.id)
+            if kept is None:
+                return None
+            state = resumed(node.record, kept, enrolment=node.enrolment, rules=self.rules.rules)
+            number, digest = standing(connection, node.record.id)
+            return state, kept.posture, number, digest
+
+        try:
+            found = await reading(self.engine, rebuild)
+        except SenderError as error:
+            if not (isinstance(error, VerifyError) and error.check.startswith("identity.")):
+                self.keeper.damaged(node, str(error), self.clock())
+            node.progress = replace(node.progress, boot=None)  # as if it had not attested yet
+            return
+        if found is not None:
+            node.state, posture, node.posture_id, node.digest = found
+            node.posture = None if posture is None else hashlib.sha256(posture).digest()
+            self.memory.used(node)
 
     async def _judged(self, node: Node, request: EvidenceRequest, now: Now) -> Judged:
         attempt = Attempt(

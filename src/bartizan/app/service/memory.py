@@ -6,11 +6,15 @@ All of it can be read again from the database; it is bounded, and a node that wa
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import islice
 
 from bartizan.app.attest_again import NodeState
 from bartizan.app.service.judging import held_entries
 from bartizan.model.evidence import Enrolment
 from bartizan.model.node import NodeProgress, NodeRecord
+
+AT_ONCE = 64
+"""States looked at for one that has to go."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,12 +71,19 @@ class Memory:
         size = 0 if node.state is None else held_entries(node.state)
         self._held += size - self._used.pop(uid, 0)
         self._used[uid] = size
-        while len(self._used) > 1 and (len(self._used) > self._states or self._held > self._entries):
-            dropped, size = self._used.popitem(last=False)
-            self._held -= size
-            other = self._nodes.get(dropped)
-            if other is not None and not other.lock.locked():
-                other.state = None
+        for dropped in list(islice(self._used, AT_ONCE)):
+            if dropped == uid or (len(self._used) <= self._states and self._held <= self._entries):
+                return
+            self._drop(dropped)
+
+    def _drop(self, uid: str) -> None:
+        """Let go of a state, unless somebody is at work with it."""
+        node = self._nodes.get(uid)
+        if node is not None and node.lock.locked():
+            return
+        self._held -= self._used.pop(uid)
+        if node is not None:
+            node.state = None
 
     @property
     def nodes(self) -> int:

@@ -16,6 +16,8 @@ STAMP = 8
 MAC = 32
 NONCE_BYTES = RANDOM + STAMP + MAC
 KEY_BYTES = 32
+SLACK = 1_000_000
+"""Microseconds that a nonce may lie in the future: clocks are steered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class Nonces:
         issued = int.from_bytes(head[RANDOM:], "big")
         if issued <= after:
             raise NonceError("the nonce was used already, or is older than one that was")
+        if issued > max(now, after) + SLACK:
+            raise NonceError("the nonce was made while the service's clock was ahead")
         if now - issued > self.lifetime * 1_000_000:
             raise NonceError(f"the nonce expired: it was made more than {self.lifetime} s ago")
         return issued

@@ -87,6 +87,7 @@ class Reappraising:
         with suppress(UnknownNode):
             node = await self.attesting.node(uid)
             async with node.lock:
+                await self.attesting.resume(node)
                 return await self._judge_locked(node, self.clock())
         return False
 

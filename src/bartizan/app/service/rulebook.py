@@ -1,7 +1,9 @@
 """The rules in force: the active policy and the Reference Value sets, indexed once and shared by all nodes."""
 
 import hashlib
+import threading
 from importlib.metadata import version
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -18,40 +20,55 @@ _Content = tuple[bytes | None, tuple[tuple[bytes, str], ...]]
 """Digest of the policy, and of each set with its state."""
 
 
-class RuleBook:
-    """Rules by content: as long as nothing changes they are one and the same object, which appraisal relies on.
+class _InForce(NamedTuple):
+    """Rules, what they were read from, and what names them: always of one reading."""
 
-    digest: names the rules in force.
-    """
+    rules: Rules
+    content: _Content
+    digest: bytes
+
+
+class RuleBook:
+    """Rules by content: as long as nothing changes they are one and the same object, which appraisal relies on."""
 
     def __init__(self) -> None:
+        self._reading = threading.Lock()
         self._sets: dict[tuple[bytes, str], ReferenceSet] = {}
-        self._now = Rules(catalogue=catalogue(), levels=levels(), policy=default_policy(), reference=None)
-        self._content: _Content = (None, ())
-        self.digest = _digest(self._content)
+        shipped = Rules(catalogue=catalogue(), levels=levels(), policy=default_policy(), reference=None)
+        self._now = _InForce(shipped, (None, ()), _digest((None, ())))
 
     @property
     def rules(self) -> Rules:
         """Those in force."""
-        return self._now
+        return self._now.rules
+
+    @property
+    def digest(self) -> bytes:
+        """Names the rules in force."""
+        return self._now.digest
 
     def read(self, connection: Connection) -> bool:
-        """Read what is in force; True if it is something else than before.
+        """Read what is in force; True if it is something else than before. One reads after the other.
+
+        connection: a new one, so that it sees all that was committed before its turn.
 
         Raises:
             PolicyError, DecodeError: what is stored is not usable; the former rules stay.
         """
+        with self._reading:
+            return self._read(connection)
+
+    def _read(self, connection: Connection) -> bool:
         policy = active_policy(connection)
         rows = stored_sets(connection)
         content = (None if policy is None else policy.digest, tuple((row.digest, row.state) for row in rows))
-        if content == self._content:
+        if content == self._now.content:
             return False
         known = {(row.digest, row.state): self._sets.get((row.digest, row.state)) or _set(row.document) for row in rows}
         loaded = default_policy() if policy is None else _policy(policy.document, f"{policy.name} v{policy.version}")
         index = _index(tuple(known.values()))
-        self._sets, self._content = known, content
-        self._now = Rules(catalogue=catalogue(), levels=levels(), policy=loaded, reference=index)
-        self.digest = _digest(content)
+        rules = Rules(catalogue=catalogue(), levels=levels(), policy=loaded, reference=index)
+        self._sets, self._now = known, _InForce(rules, content, _digest(content))
         return True
 
 

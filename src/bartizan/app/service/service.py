@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 
 from bartizan.app.roots import built_in_roots, load_roots
@@ -16,7 +17,7 @@ from bartizan.app.service.clock import Clock, Now, system_clock
 from bartizan.app.service.enrolling import Enrolling
 from bartizan.app.service.housekeeping import Housekeeping
 from bartizan.app.service.keeping import Keeper
-from bartizan.app.service.keys import nonce_key
+from bartizan.app.service.keys import new_nonce_key, nonce_key
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.nonces import Nonces
 from bartizan.app.service.reappraising import Reappraising
@@ -33,6 +34,8 @@ from bartizan.store.reading import reading
 from bartizan.store.writer import Writer
 
 Given = TypeVar("Given")
+RELOAD_SECONDS = 5
+log = structlog.get_logger("bartizan.service")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Service:
     attempts: Attempts
     housekeeping: Housekeeping
     started: Now
+    rules_wanted: bool = False
 
     async def read(self, query: Callable[[Connection], Given]) -> Given:
         """What a query finds, asked in a thread of its own."""
@@ -65,11 +69,26 @@ class Service:
         return await self.writer.submit(change)
 
     async def reload(self) -> bool:
-        """Put in force what the database says is; if it is something else than before, everybody is judged anew."""
+        """Put in force what the database says is; if it is something else than before, everybody is judged anew.
+
+        What fails is tried again by `keep_rules`: a change that was committed comes into force.
+        """
+        self.rules_wanted = True
         changed = await self.read(self.rules.read)
+        self.rules_wanted = False
         if changed:
             self.reappraising.want()
         return changed
+
+    async def keep_rules(self) -> None:
+        """Read again the rules that could not be read, until cancelled."""
+        while True:
+            await asyncio.sleep(RELOAD_SECONDS)
+            if self.rules_wanted:
+                try:
+                    await self.reload()
+                except Exception:  # the outermost loop: what stops one reading must not stop the next
+                    log.exception("the rules could not be read")
 
 
 @asynccontextmanager
@@ -103,6 +122,12 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 storm=Storm(at_once=attestation.full_at_once, waiting=attestation.full_waiting),
                 clock=clock,
             )
+
+            def void_nonces() -> None:
+                """No challenge that is out counts any more."""
+                new_nonce_key(folder / "keys")
+                attesting.nonces = replace(attesting.nonces, key=nonce_key(folder / "keys"))
+
             service = Service(
                 settings=settings,
                 engine=engine,
@@ -119,7 +144,7 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
-                watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock),
+                watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock, set_back=void_nonces),
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
                 housekeeping=Housekeeping(writer=writer, interning=interning, settings=settings.storage, clock=clock),
@@ -141,6 +166,7 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         asyncio.create_task(service.watch.run(), name="bartizan-watch"),
         asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
         asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
+        asyncio.create_task(service.keep_rules(), name="bartizan-rules"),
     ]
     try:
         yield

@@ -16,7 +16,7 @@ from bartizan.app.service.memory import Memory
 from bartizan.app.service.settings import Attestation
 from bartizan.model.node import NodeProgress, Silence
 from bartizan.store.alarms import alarms, clear_alarms, last_beat, raise_alarm, set_beat
-from bartizan.store.watching import behind, counts, hasten, mark, postpone
+from bartizan.store.watching import behind, counts, due_before, hasten, mark
 from bartizan.store.writer import Writer
 
 SECOND = 1000
@@ -38,14 +38,16 @@ log = structlog.get_logger("bartizan.watch")
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One look a second."""
+    """One look a second. set_back: what to do when the clock was; excused_until: nobody is marked before, in ms."""
 
     writer: Writer
     memory: Memory
     settings: Attestation
     clock: Clock
+    set_back: Callable[[], None]
     beaten_at: int = 0
     looked_at: int = 0
+    excused_until: int = 0
 
     async def run(self) -> None:
         """Look for ever, until cancelled."""
@@ -80,21 +82,39 @@ class Watch:
                     node.progress = replace(node.progress, silence=silence)
 
     async def _since(self, before: int, now: Now) -> None:
-        """Move due times where they mean nothing: the service was away or paused since then, or its clock set back."""
-        passed, until = now.milliseconds - before, now.milliseconds + self.settings.period * SECOND
+        """What passed since then: the service was away or paused, or its clock was set back.
+
+        Nobody is blamed for not speaking to a service that was not there, until everybody had the time to come back.
+        What was proved before does not become any fresher by it.
+        """
+        at, passed = now.milliseconds, now.milliseconds - before
         if passed > self.settings.late * SECOND:
-            moved = await self.writer.submit(lambda connection: _postponed(connection, passed, until, now.milliseconds))
-            self._move(lambda progress: replace(progress, due=max(progress.due, until), silence=Silence.NONE))
-            log.warning("the service was away", seconds=passed // SECOND, postponed=moved)
+            self.excused_until = at + (self.settings.period + self.settings.late) * SECOND
+            missed = await self.writer.submit(lambda connection: _was_away(connection, passed, at))
+            log.warning("the service was away", seconds=passed // SECOND, missed=missed)
         elif passed < 0:
-            await self.writer.submit(lambda connection: hasten(connection, until=until))
-            self._move(lambda progress: replace(progress, due=min(progress.due, until)))
+            until = at + self.settings.period * SECOND
+            await self.writer.submit(lambda connection: hasten(connection, until=until, issued=now.microseconds))
+            self._move(
+                lambda known: replace(
+                    known, due=min(known.due, until), nonce_issued=min(known.nonce_issued, now.microseconds)
+                )
+            )
+            self.set_back()
 
     def _move(self, moved: Callable[[NodeProgress], NodeProgress]) -> None:
         for node in self.memory.all():
             node.progress = moved(node.progress)
 
     def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
+        found = self._mark(connection, late, expired, at) if at >= self.excused_until else {}
+        if abs(at - self.beaten_at) >= BEAT_EVERY:
+            self._clear(connection, at)
+            set_beat(connection, now=at)
+            self.beaten_at = at
+        return found
+
+    def _mark(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
         found: dict[Silence, list[str]] = {}
         for before, after, limit in (
             (Silence.LATE, Silence.EXPIRED, expired),
@@ -105,10 +125,6 @@ class Watch:
                 mark(connection, [number for number, _, _ in rows], silence=after, before=before)
             found[after] = [uid for _, uid, _ in rows]
             self._say(connection, after, [name for _, _, name in rows], at)
-        if abs(at - self.beaten_at) >= BEAT_EVERY:
-            self._clear(connection, at)
-            set_beat(connection, now=at)
-            self.beaten_at = at
         return found
 
     def _say(self, connection: Connection, silence: Silence, names: list[str], at: int) -> None:
@@ -142,9 +158,10 @@ def _mass(connection: Connection) -> str | None:
     return f"{late} of {every} nodes are late at once: look at the network and at this service first"
 
 
-def _postponed(connection: Connection, away: int, until: int, now: int) -> int:
-    moved = postpone(connection, until=until)
-    why = f"the service was away for {away // SECOND} s; {moved} nodes were due meanwhile and are not late"
+def _was_away(connection: Connection, away: int, now: int) -> int:
+    """Say it, once; returns how many nodes could not attest meanwhile."""
+    missed = due_before(connection, now)
+    why = f"the service was away for {away // SECOND} s; {missed} nodes could not attest meanwhile"
     raise_alarm(connection, "away", why, now=now)
     set_beat(connection, now=now)
-    return moved
+    return missed
