@@ -108,6 +108,8 @@ async def make_api_token(service: Service, who: Who, wanted: WantedToken) -> tup
     own = wanted.account in {None, who.account}
     if not own and not (who.whole and who.role is Role.SECURITY_OFFICER):
         raise NotAllowed("tokens of other accounts are made by a security officer of the default project")
+    if not own and service.settings.trust.two_persons:
+        raise NotAllowed("trust.two_persons is set: nobody makes tokens of other accounts")
     if own and wanted.role not in WITHIN[who.role]:
         raise NotAllowed(f"as {who.role} one cannot make a token for the role {wanted.role}")
     token = new_token()
