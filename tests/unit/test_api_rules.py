@@ -202,6 +202,29 @@ def test_where_two_persons_are_asked_for_one_cannot_do_both(tmp_path: Path) -> N
     asked(play, tmp_path, trust=Trust(two_persons=True))
 
 
+def test_where_two_persons_are_asked_for_nobody_goes_back_to_the_shipped_policy_alone(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        await api.account("second", Role.SECURITY_OFFICER)
+        number = (await upload(api))["id"]
+        assert (await api.ask("DELETE", "/v1/policies/active", by=BY)).status_code == 409
+        await api.post(f"/v1/policies/{number}/activate", by="second", status=200)
+        for by in (BY, "second"):
+            assert (await api.ask("DELETE", "/v1/policies/active", by=by)).status_code == 403
+        assert [row["active"] for row in (await api.get("/v1/policies"))["items"]] == [True]
+
+    asked(play, tmp_path, trust=Trust(two_persons=True))
+
+
+def test_where_two_persons_are_asked_for_one_makes_no_token_of_the_other(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        await api.account("second", Role.SECURITY_OFFICER)
+        body = {"label": "mine", "role": BY, "account": "second"}
+        await api.post("/v1/api-tokens", body, by=BY, status=403)
+        await api.post("/v1/api-tokens", body, by="second")
+
+    asked(play, tmp_path, trust=Trust(two_persons=True))
+
+
 def test_a_projects_officer_does_not_rule_every_project(tmp_path: Path) -> None:
     async def play(api: Api) -> None:
         await api.account("stranger", Role.SECURITY_OFFICER, project="another")

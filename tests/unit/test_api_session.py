@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bartizan.app.service.attempts import BY_ADDRESS, BY_BOTH, Attempts
+from bartizan.app.service.attempts import AT_ONCE, BY_ADDRESS, BY_BOTH, MAX_WAITING, RETRY_WAITING, Attempts
 from bartizan.app.service.passwords import NOBODYS, hash_password, password_matches
 from bartizan.app.service.refusals import TooOften
 from bartizan.errors import ConfigError
@@ -247,6 +247,42 @@ def test_after_some_wrong_passwords_there_is_a_pause(tmp_path: Path) -> None:
         assert 0 < int(answer.headers["retry-after"]) <= BY_BOTH.seconds + 1
 
     asked(play, tmp_path)
+
+
+def test_guesses_at_the_same_time_count_like_guesses_one_by_one(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        body = {"name": "nobody", "password": "wrong"}
+        answers = await asyncio.gather(*(api.ask("POST", ME, json=body) for _ in range(20)))
+        tried = [answer for answer in answers if answer.status_code == 401]
+        assert len(tried) < BY_BOTH.most + AT_ONCE
+        assert {answer.status_code for answer in answers} == {401, 429}
+
+    asked(play, tmp_path)
+
+
+def test_only_so_many_wait_for_their_turn() -> None:
+    async def sign_in(attempts: Attempts, name: str, turns: list[str]) -> None:
+        async with attempts.turn(name, "192.0.2.1"):
+            turns.append(name)
+
+    async def run() -> None:
+        attempts, turns = Attempts(clock=lambda: 0.0), list[str]()
+        async with attempts.room, attempts.room:
+            waiting = [asyncio.create_task(sign_in(attempts, f"name-{n}", turns)) for n in range(MAX_WAITING)]
+            await asyncio.sleep(0)
+            with pytest.raises(TooOften, match="at the same time") as caught:
+                await sign_in(attempts, "late", turns)
+            assert caught.value.retry_after == RETRY_WAITING
+            waiting.pop().cancel()
+            await asyncio.sleep(0)
+            waiting.append(asyncio.create_task(sign_in(attempts, "next", turns)))
+            await asyncio.sleep(0)
+            assert not turns
+        await asyncio.gather(*waiting)
+        assert len(turns) == MAX_WAITING
+        await sign_in(attempts, "afterwards", turns)
+
+    asyncio.run(run())
 
 
 def test_a_pause_ends_and_concerns_only_who_guessed() -> None:

@@ -106,8 +106,10 @@ async def make_api_token(service: Service, who: Who, wanted: WantedToken) -> tup
         Missing: no such account. NotAllowed: it is not the asker's to make.
     """
     own = wanted.account in {None, who.account}
-    if not own and who.role is not Role.SECURITY_OFFICER:
-        raise NotAllowed("tokens of other accounts are made by a security officer")
+    if not own and not (who.whole and who.role is Role.SECURITY_OFFICER):
+        raise NotAllowed("tokens of other accounts are made by a security officer of the default project")
+    if not own and service.settings.trust.two_persons:
+        raise NotAllowed("trust.two_persons is set: nobody makes tokens of other accounts")
     if own and wanted.role not in WITHIN[who.role]:
         raise NotAllowed(f"as {who.role} one cannot make a token for the role {wanted.role}")
     token = new_token()
@@ -151,7 +153,7 @@ async def withdraw_api_token(service: Service, who: Who, number: int) -> None:
 
 
 def seen_tokens(connection: Connection, who: Who) -> list[ApiToken]:
-    """The API tokens that somebody may see: a security officer and an auditor all, others their own."""
+    """The API tokens that somebody may see: officers and auditors of the default project all, others their own."""
     every = api_tokens(connection)
     if who.whole and who.role in {Role.SECURITY_OFFICER, Role.AUDITOR}:
         return every

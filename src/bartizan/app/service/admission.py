@@ -116,16 +116,24 @@ def _by_token(connection: Connection, request: EnrolRequest, now: Now) -> Admiss
 def _standing_review(
     connection: Connection, request: EnrolRequest, keys: Keys, present: Sequence[NodeRecord]
 ) -> Review | None:
-    """The review of these keys under this name; one made before somebody came who would be replaced says nothing."""
+    """The review of these keys under this name.
+
+    One made before somebody came who would be replaced says nothing, nor does one of a project that they are not of.
+    """
     known = find_review(
         connection, ek_name=keys.ek_name, ak_name=keys.ak_name, node_name=request.name, role=request.role
     )
     if known is None or known.state == REJECTED:
         return known
-    if enrolled_since(connection, [one.id for one in present], known.created_at):
+    if not decides(known.project, present) or enrolled_since(connection, [one.id for one in present], known.created_at):
         close_review(connection, known.id)
         return None
     return known
+
+
+def decides(project: int, present: Sequence[NodeRecord]) -> bool:
+    """A project's people may have these nodes replaced: all are its own, or it is the default one, which sees all."""
+    return project == DEFAULT_PROJECT or all(one.project == project for one in present)
 
 
 def _by_review(known: Review, admission: Admission | None, present: Sequence[NodeRecord]) -> Admission:
@@ -159,7 +167,8 @@ def _put_before_a_person(
     if open_reviews(connection, ek_name=keys.ek_name) >= MAX_OPEN_REVIEWS_OF_EK:
         raise EnrolError(f"{MAX_OPEN_REVIEWS_OF_EK} enrolments of this TPM wait for a review already")
     kind, why = _unusual(request, keys, present)
-    project = admission.project if admission is not None else present[0].project if present else DEFAULT_PROJECT
+    wanted = admission.project if admission is not None else present[0].project if present else DEFAULT_PROJECT
+    project = wanted if decides(wanted, present) else DEFAULT_PROJECT
     new = {
         "kind": kind,
         "why": why,

@@ -3,13 +3,18 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bartizan.app.service.refusals import TooOften
 
 AT_ONCE = 2
 """Passwords tried at the same time: each takes 32 MiB."""
+MAX_WAITING = 32
+"""Sign-ins that try a password or wait for it; the last one's turn comes within a few seconds."""
+RETRY_WAITING = 5
+"""Seconds after which to come back when as many wait already."""
 MAX_KEYS = 10_000
 """Keys remembered; those that failed longest ago are forgotten."""
 
@@ -33,7 +38,26 @@ class Attempts:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.room = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
         self._failed: OrderedDict[tuple[str, ...], deque[float]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, name: str, address: str) -> AsyncIterator[None]:
+        """Wait for the turn to try a password, which has to be tried, and counted as failed, before this is left.
+
+        Raises:
+            TooOften: too many wait, or meanwhile too many tries failed.
+        """
+        self.check(name, address)
+        if self._waiting >= MAX_WAITING:
+            raise TooOften("too many sign in at the same time", retry_after=RETRY_WAITING)
+        self._waiting += 1
+        try:
+            async with self.room:
+                self.check(name, address)
+                yield
+        finally:
+            self._waiting -= 1
 
     def check(self, name: str, address: str) -> None:
         """Nothing, if another attempt is due.

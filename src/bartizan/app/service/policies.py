@@ -60,13 +60,15 @@ async def deactivate(service: Service, who: Who) -> None:
     """Put the policy that ships with Bartizan in force.
 
     Raises:
-        Conflict: it is.
+        Conflict: it is. NotAllowed: two persons are asked for, and nobody proposed this.
     """
 
     def run(connection: Connection, _: Author) -> StoredPolicy:
         found = active_policy(connection)
         if found is None:
             raise Conflict("the policy that ships with Bartizan is in force already")
+        if service.settings.trust.two_persons:
+            raise NotAllowed("trust.two_persons is set: put in the policy to go back to, for somebody else to activate")
         activate_policy(connection, None)
         return found
 

@@ -61,7 +61,8 @@ class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """Whom to trust. roots: a folder of TPM CAs instead of those that ship; ear_lifetime: seconds.
 
     ear_key: a PEM file with an EC P-256 key; without one, keys are made and rotated.
-    two_persons: whoever proposed Reference Values, or put in a policy, is not the one who puts them in force.
+    two_persons: whoever proposed Reference Values, or put in a policy, is not the one who puts them in force;
+    nobody goes back to the shipped policy alone, or makes a token of another account.
     """
 
     roots: str = ""

@@ -109,17 +109,17 @@ async def sign_in(service: Service, name: str, password: str, *, address: str) -
     """Open a session.
 
     Raises:
-        SignInNeeded: name and password do not fit. TooOften: too many did not lately.
+        SignInNeeded: name and password do not fit. TooOften: too many did not lately, or too many ask now.
     """
     service.attempts.check(name, address)
     account = await service.read(lambda connection: find_account(connection, name=name))
     kept = NOBODYS if account is None or account.password is None else account.password
-    async with service.attempts.room:
+    async with service.attempts.turn(name, address):
         fits = await asyncio.to_thread(password_matches, password, kept)
-    if not fits or account is None or account.disabled:
-        service.attempts.failed(name, address)
-        log.warning("sign-in failed", account=name, address=address)
-        raise SignInNeeded("name and password do not fit")
+        if not fits or account is None or account.disabled:
+            service.attempts.failed(name, address)
+            log.warning("sign-in failed", account=name, address=address)
+            raise SignInNeeded("name and password do not fit")
     service.attempts.succeeded(name, address)
     return await _open(service, _who(account, address))
 

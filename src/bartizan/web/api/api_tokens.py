@@ -53,7 +53,7 @@ class ApiTokenMade(msgspec.Struct, frozen=True, kw_only=True):
 async def list_api_tokens(
     request: Asked, service: Serving, who: Asker, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[ApiTokenShown]:
-    """The asker's tokens; for a security officer and an auditor, everybody's."""
+    """The asker's tokens; for a security officer and an auditor of the default project, everybody's."""
     names, every = await service.read(lambda connection: (_names(accounts(connection)), seen_tokens(connection, who)))
     rows = part(every, _number, before=before_number(cursor, "api-tokens"), limit=limit)
     return newest_first(request, rows, lambda row: _shown(row, names), order="api-tokens", limit=limit, number=_number)
