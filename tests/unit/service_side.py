@@ -1,11 +1,14 @@
 """A service in this process, spoken to as agents do: its endpoint is called without a network. Not a test."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+
+from sqlalchemy import Connection, event
 
 from bartizan.app.service.clock import Now
 from bartizan.app.service.service import Service, open_service
@@ -71,6 +74,26 @@ class Side:
 
         await cast("Callable[..., Awaitable[None]]", self.endpoint)(scope, receive, send)
         return int(sent[0]["status"]), dict(sent[0]["headers"]), b"".join(part.get("body", b"") for part in sent[1:])
+
+    @asynccontextmanager
+    async def together(self, jobs: int) -> AsyncIterator[list[object]]:
+        """The writer waits until the block has submitted so many jobs and ends; a list of the commits that follow."""
+        writer, begun, go_on, commits = self.service.writer, threading.Event(), threading.Event(), list[object]()
+
+        def hold(_: Connection) -> None:
+            begun.set()
+            go_on.wait(10)
+
+        held = writer.submit(hold)
+        begun.wait(10)
+        try:
+            yield commits
+            while writer.backlog < jobs:  # noqa: ASYNC110  # the writer's queue wakes nobody here
+                await asyncio.sleep(0)
+            event.listen(self.service.engine, "commit", commits.append)
+        finally:
+            go_on.set()
+            await held
 
     async def wait(self, seconds: int) -> None:
         """Let time pass, with the service looking at its nodes all the while."""

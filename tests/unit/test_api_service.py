@@ -1,5 +1,6 @@
 """The service itself over the JSON API: audit, alarms, health, metrics, keys, evidence, and how a bug looks."""
 
+import asyncio
 import io
 import json
 import re
@@ -11,12 +12,15 @@ from typing import Any
 import pytest
 import sqlalchemy
 from joserfc.jwk import KeySet
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from bartizan.app.attest_node import Rules, attest_node
 from bartizan.app.defaults import catalogue, default_policy, levels
 from bartizan.app.evidence_folder import read_recording
 from bartizan.app.service.bootstrap import bootstrap_account
+from bartizan.app.service.changes import Who
+from bartizan.app.service.rotating import rotate_keys
 from bartizan.app.service.settings import Audit
 from bartizan.errors import ConfigError
 from bartizan.model.evidence import Enrolment
@@ -29,6 +33,10 @@ from tests.simulator.attester import Attester
 from tests.simulator.tpm_ca import NOW
 from tests.simulator.tpm_identity import ANCHORS
 from tests.unit.api_side import PROBLEM, Api, asked
+
+OFFICER = Who(
+    account="officer", number=1, role=Role.SECURITY_OFFICER, project=1, whole=True, address="192.0.2.1", session=None
+)
 
 
 async def lines(api: Api, query: str = "") -> list[dict[str, Any]]:
@@ -188,6 +196,25 @@ def test_a_new_key_is_published_before_it_signs(tmp_path: Path) -> None:
         assert [key.kid for key in after][:1] == [key.kid for key in before]
         assert len(after) == 2
         await api.post("/v1/keys/rotate", by="security-officer", status=409)
+        assert [one["action"] for one in await lines(api)] == ["keys.rotate"]
+
+    asked(play, tmp_path)
+
+
+def test_a_rotation_beside_a_write_that_fails_happens_once_and_is_told(tmp_path: Path) -> None:
+    def bug(_: Connection) -> None:
+        raise RuntimeError("a bug")
+
+    async def play(api: Api) -> None:
+        before = len(KeySet.import_key_set(await api.get("/.well-known/jwks.json")).keys)
+        async with api.side.together(2):
+            rotated = asyncio.ensure_future(rotate_keys(api.service, OFFICER))
+            failing = asyncio.ensure_future(api.service.write(bug))
+        assert await rotated > api.clock().milliseconds
+        with pytest.raises(RuntimeError, match="a bug"):
+            await failing
+
+        assert len(KeySet.import_key_set(await api.get("/.well-known/jwks.json")).keys) == before + 1
         assert [one["action"] for one in await lines(api)] == ["keys.rotate"]
 
     asked(play, tmp_path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 import tarfile
 from io import BytesIO
@@ -79,10 +80,34 @@ def test_a_backup_and_what_it_restores_are_for_their_owner_alone(
 
 
 def test_nothing_is_overwritten(copied: tuple[Path, HandClock, list[Attester], list[Document]], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a database is there"):
+    with pytest.raises(ConfigError, match=r"bartizan\.db, .*there already"):
         restore_backup(copied[0], settings(tmp_path / "one"))
     with pytest.raises(ConfigError, match="is there already"):
         take_backup(settings(tmp_path / "one"), copied[0], now=NOW)
+
+
+@pytest.mark.parametrize("name", ["bartizan.db-wal", "bartizan.db-shm", "bartizan.db-journal", "keys/ear/1.pem"])
+def test_nothing_is_restored_beside_what_is_left_of_another_service(
+    copied: tuple[Path, HandClock, list[Attester], list[Document]], tmp_path: Path, name: str
+) -> None:
+    left = tmp_path / "two" / name
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"left")
+
+    with pytest.raises(ConfigError, match=f"{re.escape(str(left))}: there already"):
+        restore_backup(copied[0], settings(tmp_path / "two"))
+
+    assert [path for path in (tmp_path / "two").rglob("*") if path.is_file()] == [left]
+
+
+def test_a_backup_that_was_refused_leaves_room_for_a_good_one(
+    copied: tuple[Path, HandClock, list[Attester], list[Document]], tmp_path: Path
+) -> None:
+    bad = repacked(copied[0], tmp_path / "bad.tar", change="bartizan.db", content=b"something else")
+    with pytest.raises(DecodeError):
+        restore_backup(bad, settings(tmp_path / "two"))
+
+    assert restore_backup(copied[0], settings(tmp_path / "two")).files
 
 
 def repacked(source: Path, target: Path, *, change: str, content: bytes | None) -> Path:

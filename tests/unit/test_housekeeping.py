@@ -4,10 +4,11 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, delete, func, select
 
 from bartizan.app.service.settings import Storage
 from bartizan.model.node import Silence
+from bartizan.store.retention import AT_ONCE
 from bartizan.store.tables import alarm, blob, boot, ima_chunk, ima_entry, result
 from tests.simulator.attester import Attester
 from tests.simulator.machine import file_line
@@ -62,6 +63,42 @@ def test_what_is_younger_and_what_stands_stays(tmp_path: Path) -> None:
 
         assert not any(count for what, count in gone.items() if what != "enrolments")
         assert [await rows(here, table) for table in (boot, result, blob, ima_entry)] == before
+
+    played(scene, tmp_path, storage=KEPT)
+
+
+def test_postures_that_were_replaced_go_within_the_hour_though_no_boot_went(tmp_path: Path) -> None:
+    async def scene(here: Side) -> None:
+        node = Attester(name="n1", posture=b"posture 0")
+        await here.attest(node, await here.enrol(node))
+        before = await rows(here, blob)
+        await here.service.housekeeping.tidy()
+        for number in range(1, AT_ONCE + 102):
+            node.posture = b"posture %d" % number
+            await here.attest(node)
+        assert await rows(here, blob) == before + AT_ONCE + 101
+
+        gone = await here.service.housekeeping.tidy()
+
+        assert (gone["boots"], gone["logs"]) == (0, AT_ONCE + 101)
+        assert await rows(here, blob) == before
+        assert "logs" not in await here.service.housekeeping.tidy()
+
+    played(scene, tmp_path, storage=KEPT)
+
+
+def test_entries_of_a_list_that_was_sent_anew_go_within_a_day_though_no_boot_went(tmp_path: Path) -> None:
+    async def scene(here: Side) -> None:
+        node = Attester(name="n1", entries=50)
+        await here.attest(node, await here.enrol(node))
+        await here.service.housekeeping.tidy()
+        await here.service.write(lambda connection: connection.execute(delete(ima_chunk)))
+        assert "entries" not in await here.service.housekeeping.tidy()
+
+        here.clock.forward(DAY)
+
+        assert (await here.service.housekeeping.tidy())["entries"] == 50
+        assert await rows(here, ima_entry) == 0
 
     played(scene, tmp_path, storage=KEPT)
 

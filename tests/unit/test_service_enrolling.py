@@ -123,6 +123,35 @@ def test_of_two_nodes_that_use_one_token_at_the_same_time_one_comes_in(tmp_path:
     played_with_ca(scene, tmp_path)
 
 
+def test_refused_enrolments_share_the_transaction_of_everybody_and_forget_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(here: Side) -> None:
+        forgotten: list[object] = []
+        monkeypatch.setattr(here.service.writer, "_rolled_back", lambda: forgotten.append(None))
+        node = Attester(name="n1", entries=20)
+        answer = await here.attest(node, await here.enrol(node))
+        await here.token("used", "n2")
+        both = [Attester(name="n2", keys=keys) for keys in ("one", "other")]
+        late = [await opened(here, one, asking(one, "used")) for one in both]
+        unknown = asking(Attester(name="n3"), "unknown")
+        status, _ = await here.call("activate", late[0])
+        assert status == 200
+
+        async with here.together(11) as commits:
+            calls = [asyncio.ensure_future(here.call("enrol", unknown)) for _ in range(10)]
+            calls.append(asyncio.ensure_future(here.call("evidence", node.evidence(answer["challenge"]))))
+        *refused, attested = await asyncio.gather(*calls)
+        again, _ = await here.call("activate", late[1])
+
+        assert [status for status, _ in refused] == [403] * 10
+        assert (attested[0], again) == (200, 403)
+        assert len(commits) <= 4
+        assert forgotten == []
+
+    played_with_ca(scene, tmp_path)
+
+
 def test_a_token_that_expires_while_its_credential_is_out_lets_nobody_in(tmp_path: Path) -> None:
     async def scene(here: Side) -> None:
         node = Attester(name="n1")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bartizan.app.service.keys import new_nonce_key
+from bartizan.formats.posture import MAX_DOCUMENT
 from tests.simulator.attester import Attester, Document
 from tests.simulator.quotes import flipped
 from tests.unit.attested_again import UNKNOWN
@@ -44,6 +45,11 @@ async def set_up(here: Side) -> Scene:
 def posture_edited(scene: Scene) -> Document:
     scene.node.posture = b"{}"
     return scene.evidence(posture=b"{ }")
+
+
+def too_much_posture(scene: Scene) -> Document:
+    scene.node.posture = bytes(MAX_DOCUMENT + 1)
+    return scene.evidence()
 
 
 def counters_back(scene: Scene, *, full: bool, **fields: int) -> Document:
@@ -139,6 +145,7 @@ CASES: dict[str, tuple[Callable[[Scene], Document], int, str, str]] = {
     "a posture edited after the quote": (posture_edited, 422, "verify", "quote.extra-data"),
     "a posture added after the quote": (lambda s: s.evidence(posture=b"{}"), 422, "verify", "quote.extra-data"),
     "a posture that is not held": (lambda s: s.evidence(posture_digest=bytes(32)), 409, "logs", "not held"),
+    "a posture larger than any that could be read": (too_much_posture, 400, "decode", "evidence.posture"),
     "a posture and a digest": (
         lambda s: s.evidence(posture=b"", posture_digest=bytes(32)),
         400,

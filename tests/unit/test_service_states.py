@@ -7,9 +7,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from bartizan.app.service.settings import Storage
+from bartizan.store.alarms import clear_alarms
+from bartizan.store.tables import node_state
 from tests.simulator.attester import Attester, Document
 from tests.simulator.live_boot import live
 from tests.unit.attested_again import ALL, CHANGED, UNKNOWN, alike
@@ -238,6 +240,39 @@ def test_damage_is_an_alarm_and_the_node_sends_everything_again(tmp_path: Path, 
             assert await after(here, node) == before
 
     asyncio.run(play())
+
+
+DAMAGED_POSTURE = {
+    "its bytes": "UPDATE blob SET content = x'5a5b' WHERE id = (SELECT posture FROM node_state)",
+    "its digest": "UPDATE blob SET digest = zeroblob(32) WHERE id = (SELECT posture FROM node_state)",
+    "which it was": "UPDATE node_state SET posture = 1",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED_POSTURE)
+def test_a_damaged_posture_is_stored_anew_and_is_one_alarm(tmp_path: Path, what: str) -> None:
+    async def play(here: Side) -> None:
+        node = Attester(name="n1", entries=50, posture=b"{}")
+        await here.attest(node, await here.enrol(node))
+        before = await after(here, node)
+        await here.service.write(lambda connection: connection.execute(text(DAMAGED_POSTURE[what])).rowcount)
+        await evict(here, node)
+        known = await here.service.attesting.node(node.uid)
+        assert (known.state, known.posture, known.posture_id, known.digest) == (None, None, None, b"")
+        assert len(await raised(here, "damaged")) == 1
+        kept = select(node_state.c.posture)
+        number = await here.service.read(lambda connection: connection.execute(kept).scalar_one())
+        assert number == (1 if what == "which it was" else None)
+
+        assert await after(here, node) == before
+
+        await here.service.write(lambda connection: clear_alarms(connection, "damaged", now=1))
+        await evict(here, node)
+        assert (await here.service.attesting.node(node.uid)).state is not None
+        assert await after(here, node) == before
+        assert [alarm for alarm in await raised(here, "damaged") if alarm.cleared_at is None] == []
+
+    played(play, tmp_path)
 
 
 async def in_two_pieces(here: Side) -> Attester:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, func, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, event, func, insert, select, update
 from sqlalchemy import create_engine as connect
 from sqlalchemy.exc import IntegrityError
 
@@ -129,6 +129,48 @@ def test_a_job_that_fails_takes_no_other_with_it(tmp_path: Path, as_rows: bool) 
 
         assert here.lines() == ["a", "b", "c"]
         assert [isinstance(one, IntegrityError) for one in found] == [False, False, True, False]
+        assert here.rolled_back >= 1
+
+    played(play, tmp_path)
+
+
+def test_an_attempt_that_is_refused_undoes_its_own_work_in_a_transaction_that_all_share(tmp_path: Path) -> None:
+    async def play(here: Paused) -> None:
+        commits: list[Connection] = []
+        event.listen(here.engine, "commit", commits.append)
+
+        def refused(connection: Connection) -> None:
+            adding("half")(connection)
+            raise LookupError("no such token")
+
+        waiting: list[Awaitable[object]] = [here.writer.submit(adding(str(number))) for number in range(50)]
+        waiting.extend(
+            asyncio.ensure_future(here.writer.attempt(run, refusals=(LookupError, IntegrityError)))
+            for run in (refused, adding("7"), adding("new"))
+        )
+        await asyncio.sleep(0)  # the attempts are submitted
+        waiting.append(here.writer.submit(adding("last")))
+        here.go_on.set()
+        *others, one, twice, new, last = await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert (others, new, last) == (list(map(str, range(50))), "new", "last")
+        assert (type(one), type(twice)) == (LookupError, IntegrityError)
+        assert here.lines() == [*map(str, range(50)), "new", "last"]
+        assert len(commits) <= 2  # what held the writer may share the one or have its own
+        assert here.rolled_back == 0
+
+    played(play, tmp_path)
+
+
+def test_what_an_attempt_raises_that_is_no_refusal_is_a_failure(tmp_path: Path) -> None:
+    def bug(_: Connection) -> None:
+        raise RuntimeError("a bug")
+
+    async def play(here: Paused) -> None:
+        here.go_on.set()
+        with pytest.raises(RuntimeError, match="a bug"):
+            await here.writer.attempt(bug, refusals=(LookupError,))
+
         assert here.rolled_back >= 1
 
     played(play, tmp_path)

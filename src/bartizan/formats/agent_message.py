@@ -18,6 +18,7 @@ from bartizan.formats.cbor_shape import (
     text,
     unsigned,
 )
+from bartizan.formats.posture import MAX_DOCUMENT
 from bartizan.model.cbor import Encoded, Key, Map
 from bartizan.model.digest import PCR_COUNT, HashAlg
 from bartizan.model.protocol import (
@@ -127,7 +128,7 @@ def decode_evidence(raw: bytes) -> EvidenceRequest:
         pcrs=fields.need("pcrs", "pcrs", _by_number(octets, most=MAX_BANKS)),
         boot=fields.maybe("boot", "boot", _boot),
         ima=fields.maybe("ima", "ima", _ima),
-        posture=fields.maybe("posture", "posture", octets),
+        posture=fields.maybe("posture", "posture", _posture),
         posture_digest=fields.maybe("posture_digest", "posture_digest", sized(SHA256_BYTES)),
         agent=fields.need("agent", "agent", _text_of(MAX_TEXT)),
         notes=fields.some("notes", "notes", _notes),
@@ -226,6 +227,14 @@ def _ima(value: object, place: Place) -> SentIma:
     ima = SentIma(first=fields.need("first", "first", unsigned), entries=fields.need("entries", "entries", octets))
     fields.finish()
     return ima
+
+
+def _posture(value: object, place: Place) -> bytes:
+    """A document that could be read: one that is larger never is, and is not kept either."""
+    found = octets(value, place)
+    if len(found) > MAX_DOCUMENT:
+        raise place.refuse(f"at most {MAX_DOCUMENT} bytes expected, found {len(found)}")
+    return found
 
 
 def _notes(value: object, place: Place) -> tuple[str, ...]:

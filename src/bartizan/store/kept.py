@@ -58,7 +58,10 @@ def kept_boot(connection: Connection, node_id: int) -> KeptBoot | None:
 
 
 def set_aside(connection: Connection, node_id: int) -> int:
-    """Make what is damaged in a node's present boot unfindable, so that it is stored anew; returns how many parts."""
+    """Make what is damaged in a node's present boot unfindable, so that it is stored anew; returns how many parts.
+
+    A damaged posture is the node's no more: a state that named it for ever could never be read again.
+    """
     row = _boot_row(connection, node_id)
     if row is None:
         return 0
@@ -67,6 +70,8 @@ def set_aside(connection: Connection, node_id: int) -> int:
         try:
             _content(connection, number)
         except DecodeError:
+            if number == row.posture:
+                connection.execute(update(node_state).where(node_state.c.node == node_id).values(posture=None))
             lost = update(blob).where(blob.c.id == number).values(digest=os.urandom(BLOB_DIGEST_BYTES))
             count += connection.execute(lost).rowcount
     numbers = {number for chunk in _chunks(connection, row.id) for number in _numbers(chunk.entries, strict=False)}

@@ -5,7 +5,7 @@ Every function takes the connection of its caller's transaction; each removes a 
 
 from array import array
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 
 from bartizan.formats.cbor import decode_cbor
 from bartizan.formats.cbor_shape import Place, many, unsigned
@@ -72,3 +72,8 @@ def drop_unused_entries(connection: Connection) -> int:
         some = unused[start : start + AT_ONCE]
         gone += connection.execute(delete(ima_entry).where(ima_entry.c.id.in_(some))).rowcount
     return gone
+
+
+def newest_blob(connection: Connection) -> int:
+    """The highest number of a log or posture, by which it is seen that others came; 0 where there is none."""
+    return connection.execute(select(func.max(blob.c.id))).scalar_one() or 0

@@ -1,7 +1,8 @@
 """One thread that writes, many jobs a transaction: each waits for its commit, and they share the price of the disk.
 
 A job is a function of the connection, or a row for a statement that many jobs share. Jobs of one transaction run in no
-promised order: whoever needs an order waits for the first one. A job that fails takes no other with it.
+promised order: whoever needs an order waits for the first one. A job that fails takes no other with it, at the price of
+a transaction for each; one whose refusal is nothing unusual is an attempt, which undoes its own work alone.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from bartizan.store.database import WRITES
 
 Given = TypeVar("Given")
 Row = Mapping[str, Any]
+Errors = tuple[type[Exception], ...]
 BATCH = 500
 """Jobs of one transaction at most."""
 
@@ -42,6 +44,13 @@ class _Job:
             self.done.set_exception(error)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """An attempt that came to nothing, without taking other jobs of the transaction with it."""
+
+    error: Exception
+
+
 class Writer:
     """The one who writes, for a running event loop; `close` ends it after all that was submitted is written.
 
@@ -60,6 +69,24 @@ class Writer:
     def submit(self, run: Callable[[Connection], Given]) -> "asyncio.Future[Given]":
         """What the function returns, once its transaction is committed."""
         return self._put(_Job(self._loop.create_future(), run=run))
+
+    async def attempt(self, run: Callable[[Connection], Given], *, refusals: Errors) -> Given:
+        """The same for a function that may raise one of these errors: then nothing that it wrote is there.
+
+        `rolled_back` is not called for that, so that the function must not use what that is for.
+        """
+
+        def apart(connection: Connection) -> Given | _Refused:
+            try:
+                with connection.begin_nested():
+                    return run(connection)
+            except refusals as error:
+                return _Refused(error)
+
+        found = await self.submit(apart)
+        if isinstance(found, _Refused):
+            raise found.error
+        return found
 
     def submit_row(self, statement: Executable, row: Row) -> "asyncio.Future[None]":
         """Execute the statement with this row; rows of one statement are written together."""

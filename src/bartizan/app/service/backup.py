@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -35,6 +35,9 @@ PAGES = 1024
 """Database pages copied between two chances for writers."""
 MAX_MANIFEST = 1 << 20
 LEFT_OUT = frozenset({"nonce.key"})
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database and takes for a part of it, whosever it is."""
+MAX_NAMED = 8
 
 
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,16 +88,17 @@ def restore_backup(path: Path, settings: Settings) -> Backup:
 
     Raises:
         ConfigError: something is there already, the file cannot be read, or the database cannot be used.
-        DecodeError: it is no backup, or was changed.
+        DecodeError: it is no backup, or was changed; nothing of it is left there.
     """
-    target = _database(settings)
-    if target.exists():
-        raise ConfigError(f"{target}: a database is there; move it away first, nothing is overwritten")
+    _nothing_there(_database(settings), settings.folder / "keys")
     try:
-        with tarfile.open(path, "r:") as archive:
+        with tarfile.open(path, "r:") as archive, ExitStack() as undo:
             manifest = _manifest(archive)
             for name in sorted(manifest.files, key=lambda name: name == DATABASE):  # without it, nothing is restored
-                _extract(archive, name, manifest.files[name], _place(settings, name))
+                target = _place(settings, name)
+                _extract(archive, name, manifest.files[name], target)
+                undo.callback(target.unlink, missing_ok=True)
+            undo.pop_all()
     except tarfile.TarError as error:
         raise DecodeError("backup", 0, f"no tar file: {error}") from error
     except OSError as error:
@@ -111,6 +115,21 @@ def _database(settings: Settings) -> Path:
     if url.get_backend_name() != "sqlite" or not url.database:
         raise ConfigError(f"database {url!r}: only SQLite is copied here; use the database's own tools for others")
     return Path(url.database)
+
+
+def _nothing_there(database: Path, keys: Path) -> None:
+    """What a restore would find beside its own files would change what they say: a log of another database, other keys.
+
+    Raises:
+        ConfigError: something is there.
+    """
+    whole = (database, *(database.with_name(database.name + suffix) for suffix in BESIDE))
+    found = [path for path in whole if os.path.lexists(path)]
+    found.extend(sorted(path for path in keys.rglob("*") if not path.is_dir()))
+    if found:
+        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+        named = ", ".join(map(str, found[:MAX_NAMED])) + more
+        raise ConfigError(f"{named}: there already; move away what is left of another service, nothing is overwritten")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -48,13 +48,6 @@ class Deed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A change that came to nothing, without taking other jobs of the transaction with it."""
-
-    error: Exception
-
-
 async def change(
     service: Service, who: Who, run: Callable[[Connection, Author], Outcome], deed: Callable[[Outcome], Deed]
 ) -> Outcome:
@@ -66,22 +59,17 @@ async def change(
     author = Author(project=who.project, account=who.account, now=service.clock().milliseconds)
     entries: list[dict[str, object]] = []
 
-    def work(connection: Connection) -> Outcome | _Refused:
+    def work(connection: Connection) -> Outcome:
         entries.clear()
-        try:
-            with connection.begin_nested():
-                outcome = run(connection, author)
-                entry = audit_entry(who, deed(outcome), at=author.now)
-                entries.append(entry | {"id": add_audit(connection, entry)})
-        except (BartizanError, IntegrityError) as error:
-            return _Refused(error)
+        outcome = run(connection, author)
+        entry = audit_entry(who, deed(outcome), at=author.now)
+        entries.append(entry | {"id": add_audit(connection, entry)})
         return outcome
 
-    found = await service.write(work)
-    if isinstance(found, _Refused):
-        if isinstance(found.error, IntegrityError):
-            raise Conflict("there is one already") from found.error
-        raise found.error
+    try:
+        found = await service.writer.attempt(work, refusals=(BartizanError, IntegrityError))
+    except IntegrityError as error:
+        raise Conflict("there is one already") from error
     service.syslog.send(entries)
     return found
 

@@ -22,7 +22,7 @@ from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.identity import reported_identity
 from bartizan.app.service.refusals import EnrolError, InReview
 from bartizan.app.service.settings import Attestation
-from bartizan.errors import VerifyError
+from bartizan.errors import BartizanError, VerifyError
 from bartizan.formats.agent_message import decode_enrol
 from bartizan.formats.tpm2 import encode_credential
 from bartizan.model.certificate import TrustAnchors
@@ -90,7 +90,9 @@ class Enrolling:
         now, identity = self.clock(), reported_identity(request)
         _pinned(request)
         await asyncio.to_thread(self._prove, identity, now)
-        admission = await self.writer.submit(lambda connection: admitted(connection, request, _keys(identity), now))
+        admission = await self.writer.attempt(
+            lambda connection: admitted(connection, request, _keys(identity), now), refusals=(EnrolError,)
+        )
         if isinstance(admission, Review):
             raise _in_review(admission)
         secret = os.urandom(SECRET_BYTES)
@@ -128,7 +130,9 @@ class Enrolling:
             await self.writer.submit(lambda connection: drop_enrolment(connection, enrolment))
             raise VerifyError("identity.ak-residency", "the activation's answer is not the secret that was sent")
         try:
-            found = await self.writer.submit(lambda connection: self._enrolled(connection, raw, now))
+            found = await self.writer.attempt(
+                lambda connection: self._enrolled(connection, raw, now), refusals=(BartizanError, IntegrityError)
+            )
         except IntegrityError as error:
             raise EnrolError("the name or its EK was enrolled by somebody else meanwhile") from error
         if isinstance(found, Review):

@@ -1,8 +1,13 @@
-"""Housekeeping: once an hour the service lets go of what is older than its settings keep."""
+"""Housekeeping: once an hour the service lets go of what is older than its settings keep, and of what nobody refers to.
+
+Bytes lose their last reference when a boot goes, and when a node sends another posture or all of its logs once more. To
+find them is to look through everything: for blobs when a boot went or another blob came, for IMA entries when a boot
+went, for both once a day.
+"""
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Connection
@@ -18,6 +23,7 @@ from bartizan.store.retention import (
     drop_results,
     drop_unused_blobs,
     drop_unused_entries,
+    newest_blob,
 )
 from bartizan.store.writer import Writer
 
@@ -35,6 +41,8 @@ class Housekeeping:
     interning: Interning
     settings: Storage
     clock: Clock
+    _swept_at: int | None = field(default=None, init=False)
+    _newest: int = field(default=0, init=False)
 
     async def run(self) -> None:
         """Tidy up every hour, until cancelled."""
@@ -56,9 +64,13 @@ class Housekeeping:
             ),
             "alarms": await self.writer.submit(lambda connection: drop_alarms(connection, before=before)),
         }
-        if gone["boots"]:
+        daily = self._swept_at is None or self.clock().milliseconds - self._swept_at >= DAY
+        if gone["boots"] or daily or await self.writer.submit(newest_blob) != self._newest:
             gone["logs"] = await self._all(drop_unused_blobs)
+            self._newest = await self.writer.submit(newest_blob)
+        if gone["boots"] or daily:
             gone["entries"] = await self.writer.submit(self._drop_entries)
+            self._swept_at = self.clock().milliseconds
         if any(gone.values()):
             log.info("tidied up", **gone)
         return gone

@@ -133,7 +133,11 @@ class Keeper:
         self._unattended(self.writer.submit_row(refused, row))
 
     def damaged(self, node: Node, why: str, now: Now) -> None:
-        """What is kept of a node does not hold: somebody else wrote to the database, or the disk failed."""
+        """What is kept of a node does not hold: somebody else wrote to the database, or the disk failed.
+
+        Memory names nothing of it any more, so that the next full attestation stores all of it anew.
+        """
+        node.posture, node.posture_id, node.digest = None, None, b""
         log.error("kept evidence does not hold", node=node.record.name, why=why)
         said = f"what is kept of node {node.record.name} does not hold, and was left aside: {why}"
 

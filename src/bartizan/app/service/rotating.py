@@ -1,5 +1,6 @@
 """A new key for signing results, by a person's wish."""
 
+import structlog
 from sqlalchemy import Connection
 
 from bartizan.app.service.changes import Deed, Who, change
@@ -8,10 +9,14 @@ from bartizan.app.service.service import Service
 from bartizan.store.rules import Author
 
 SECOND = 1000
+log = structlog.get_logger("bartizan.service")
 
 
 async def rotate_keys(service: Service, who: Who) -> int:
     """Make a new key; when it will sign, in milliseconds since 1970 UTC.
+
+    The file comes first, and outside of the transaction, which may be tried twice; the log has it also where the
+    audit's entry then fails. Nothing waits between the question and the file, so that of two wishes one is refused.
 
     Raises:
         Conflict: one is announced already, or the operator's own key signs. ConfigError: it cannot be written.
@@ -19,11 +24,12 @@ async def rotate_keys(service: Service, who: Who) -> int:
     now, signer = service.clock(), service.signer
     if signer.own is not None:
         raise Conflict("trust.ear_key in the settings names the key that signs; to change it, put another file there")
+    if signer.announcing(now):
+        raise Conflict("a new key is announced already; it has to be in use before the next one")
+    signer.rotate(now)
+    log.info("a new key for results", by=who.account)
 
-    def run(_: Connection, __: Author) -> int:
-        if signer.announcing(now):
-            raise Conflict("a new key is announced already; it has to be in use before the next one")
-        signer.rotate(now)
+    def made(_: Connection, __: Author) -> int:
         return now.milliseconds + signer.announced * SECOND
 
-    return await change(service, who, run, lambda _: Deed("keys.rotate", "result keys"))
+    return await change(service, who, made, lambda _: Deed("keys.rotate", "result keys"))
