@@ -192,7 +192,7 @@ def test_once_says_the_result(console: Console, bad: bool, status: int, capsys: 
     said = capsys.readouterr().out
     assert said.startswith("result: level 4, fresh")
     assert ("CONTRAINDICATED" in said) is bad
-    assert "what keeps it down: ima.unknown-file" in said
+    assert "what keeps it from the next level: ima.unknown-file" in said
 
 
 def test_once_in_json(console: Console, capsys: Capture) -> None:
@@ -250,7 +250,7 @@ STATES = [
         0,
         ["waits until it is due", "next: in"],
     ),
-    (Progress("waiting", next_due=1.0, level=3, contraindicated=True), 1, ["CONTRAINDICATED", "is it running?"]),
+    (Progress("waiting", next_due=1.0, level=3, contraindicated=True), 3, ["CONTRAINDICATED", "No agent seems to run"]),
     (Progress("backing-off", "asking", last_error="gone", last_error_at=1.0), 3, ["then goes on", "last error: 1970"]),
     (Progress("refused", last_error="no", last_error_at=1e300), 1, ["was refused"]),
     (Progress("in-review", review="r-7"), 0, ["in review: r-7"]),

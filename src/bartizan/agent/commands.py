@@ -224,12 +224,12 @@ def status(arguments: Namespace) -> int:
     """How the agent is doing, from its state folder."""
     store = Store(arguments.state / NETWORK)
     node = _known(store)
-    progress = store.load_progress()
+    progress, now = store.load_progress(), time.time()
     if arguments.json:
         say(json.dumps(status_json(node, progress), indent=2) + "\n")
     else:
-        say(status_words(node, progress, time.time()))
-    return status_code(progress)
+        say(status_words(node, progress, now))
+    return status_code(progress, now)
 
 
 def collect(arguments: Namespace) -> int:

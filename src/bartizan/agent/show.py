@@ -19,6 +19,8 @@ from bartizan.collect.marshal import SHA1, SHA256, SHA384, SHA512
 ALGORITHMS = {SHA1: "sha1", SHA256: "sha256", SHA384: "sha384", SHA512: "sha512"}
 SIZES = {SHA1: 20, SHA256: 32, SHA384: 48, SHA512: 64}
 ROW = "  {:<18} {}\n"
+OVERDUE = 30.0
+"""Seconds behind its own time after which no agent seems to run: it never waits longer than it says."""
 WORDS = {
     "enrolling": "asks the service to enrol this node",
     "activating": "shows the service that its TPM holds the keys",
@@ -140,7 +142,9 @@ def status_words(node: Node, progress: Optional[Progress], now: float) -> str:
     lines += [f"in review: {plain(progress.review)}"] if progress.review else []
     if progress.next_due is not None:
         late = now - progress.next_due
-        lines.append(f"next: in {seconds(-late)}" if late < 0 else f"next: was due {seconds(late)} ago; is it running?")
+        lines.append(f"next: in {seconds(-late)}" if late < 0 else f"next: was due {seconds(late)} ago")
+        if late > OVERDUE:
+            lines.append("No agent seems to run. What to do: systemctl status bartizan-agent, or bartizan-agent run")
     if progress.last_success is not None:
         lines.append(
             f"last success: {_moment(progress.last_success)} ({seconds(max(0.0, now - progress.last_success))} ago)"
@@ -148,20 +152,25 @@ def status_words(node: Node, progress: Optional[Progress], now: float) -> str:
     if progress.last_error_at is not None:
         lines.append(f"last error: {_moment(progress.last_error_at)}: {plain(progress.last_error)}")
     if progress.level is not None:
-        lines.append(result_words(progress))
+        lines.append(("last " if is_overdue(progress, now) else "") + result_words(progress))
     return "\n".join(lines) + "\n"
 
 
 def result_words(progress: Progress) -> str:
     """What the service makes of the node."""
     bad = "; CONTRAINDICATED" if progress.contraindicated else ""
-    whys = "".join(f"\n  what keeps it down: {why}" for why in progress.keeps_down)
+    whys = "".join(f"\n  what keeps it from the next level: {why}" for why in progress.keeps_down)
     return f"result: level {progress.level}, {progress.trust}{bad}{whys}"
 
 
-def status_code(progress: Optional[Progress]) -> int:
-    """0: it attests; 1: the service says no; 3: something outside keeps it from attesting."""
-    if progress is None or progress.state == "backing-off":
+def is_overdue(progress: Progress, now: float) -> bool:
+    """The agent has done nothing for so long that none seems to run."""
+    return progress.next_due is not None and now - progress.next_due > OVERDUE
+
+
+def status_code(progress: Optional[Progress], now: float) -> int:
+    """0: it attests; 1: the service says no; 3: something outside keeps it from attesting, or no agent runs."""
+    if progress is None or progress.state == "backing-off" or is_overdue(progress, now):
         return OUTSIDE
     return JUDGED_BAD if progress.contraindicated or progress.state == "refused" else 0
 

@@ -41,8 +41,8 @@ def open_database(url: str) -> Iterator[Engine]:
     """
     try:
         engine = create_engine(make_url(url))
-    except ArgumentError as error:
-        raise ConfigError(f"database {url!a}: no URL of a database: {error}") from error
+    except (ArgumentError, ImportError) as error:
+        raise ConfigError(f"database {url!a}: no URL of a database that can be used here: {error}") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -1,10 +1,12 @@
 """`bartizan serve`: the service and its server, from settings to SIGTERM."""
 
+import fcntl
 import gc
 import os
 import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from bartizan.app.service.keys import TlsFiles, pin_of, tls_files
 from bartizan.app.service.left_behind import leave_client_files
 from bartizan.app.service.service import open_service
 from bartizan.app.service.settings import Settings
+from bartizan.connectors.service.data_folder import CLIENT_FILE
+from bartizan.errors import ConfigError
 from bartizan.web.app import create_app
 from bartizan.web.logs import set_up_logging
 from bartizan.web.server import listen, serve, server_for, stopped_by_signals
@@ -42,6 +46,34 @@ def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], N
     set_up_logging()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with _alone(settings.folder):
+        _serve(settings, plain=plain, ready=ready)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other service uses the data folder while the block runs.
+
+    Raises:
+        ConfigError: one does, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"data folder {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"data folder {folder}: a service is running on it already; {CLIENT_FILE} says where"
+        ) from error
+    finally:
+        os.close(handle)
+
+
+def _serve(settings: Settings, *, plain: bool, ready: Callable[[Address], None]) -> None:
     where = settings.listen
     tls = None if plain else _tls(settings)
     with listen(where.host, where.port) as listener:

@@ -1,8 +1,8 @@
 """A copy of everything that the service keeps, taken while it runs, and the way back.
 
-A backup is a tar file: the database as of one instant, the keys that sign results, the TLS key, and a manifest with the
-SHA-256 of each. The nonce key is left out: a restore makes another one, so that no challenge of before counts. It holds
-private keys and is written readable by its owner alone.
+A backup is a tar file: the database as of one instant, the keys that sign results, the TLS key, the operators' tokens,
+and a manifest with the SHA-256 of each. The nonce key is left out: a restore makes another one, so that no challenge of
+before counts. It holds secrets and is written readable by its owner alone.
 """
 
 import hashlib
@@ -30,6 +30,7 @@ from bartizan.formats.strict import json_value
 from bartizan.store.database import open_database
 
 FORMAT = "bartizan-backup-1"
+TOKENS = "tokens"
 MANIFEST, DATABASE = "manifest.json", "bartizan.db"
 PAGES = 1024
 """Database pages copied between two chances for writers."""
@@ -72,7 +73,7 @@ def take_backup(settings: Settings, path: Path, *, now: datetime) -> Backup:
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=path.absolute().parent) as scratch:
             copy = Path(scratch) / DATABASE
             _copy(source, copy)
-            files = {DATABASE: copy} | _keys(settings.folder)
+            files = {DATABASE: copy} | _keys(settings.folder) | _tokens(settings.folder)
             whole = Path(scratch) / "backup.tar"
             _pack(whole, files, now)
             whole.chmod(0o600)
@@ -143,6 +144,11 @@ def _keys(folder: Path) -> dict[str, Path]:
     root = folder / "keys"
     paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {f"keys/{path.relative_to(root)}": path for path in paths if path.name not in LEFT_OUT}
+
+
+def _tokens(folder: Path) -> dict[str, Path]:
+    """The API tokens that `serve` left for this machine's operators: without them nobody gets in after a restore."""
+    return {f"{TOKENS}/{path.name}": path for path in sorted(folder.glob("*.token")) if path.is_file()}
 
 
 def _pack(target: Path, files: dict[str, Path], now: datetime) -> None:
@@ -219,6 +225,8 @@ def _place(settings: Settings, name: str) -> Path:
     if name == DATABASE:
         return _database(settings)
     path = Path(name)
+    if path.parts[:1] == (TOKENS,) and len(path.parts) == 2 and path.suffix == ".token":  # noqa: PLR2004  folder, file
+        return settings.folder / path.name
     if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("keys",):
         raise DecodeError("backup", 0, f"{name!a}: a name below keys/ expected")
     return settings.folder / path

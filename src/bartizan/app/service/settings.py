@@ -9,6 +9,8 @@ from bartizan.errors import ConfigError
 
 MAX_SETTINGS = 1 << 20
 LOOPBACK = "127.0.0.1"
+LEAST_ANSWER = 10
+"""Seconds that a node needs at least to answer."""
 
 
 class Listen(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -127,9 +129,34 @@ def _check(settings: Settings, source: str) -> None:
     every = settings.attestation
     if min(every.period, every.late, every.full_at_once, every.full_waiting) < 1:
         raise ConfigError(f"{source}: attestation: period, late, full_at_once and full_waiting are at least 1")
+    if min(every.nonce, every.enrolment) < LEAST_ANSWER:
+        raise ConfigError(f"{source}: attestation.nonce and attestation.enrolment are at least {LEAST_ANSWER} seconds")
     if every.expired < every.late:
         raise ConfigError(f"{source}: attestation.expired: at least attestation.late ({every.late}) expected")
     if not 0 < settings.listen.port <= 65535:  # noqa: PLR2004  the highest port
         raise ConfigError(f"{source}: listen.port: 1 to 65535 expected, found {settings.listen.port}")
     if bool(settings.listen.certificate) != bool(settings.listen.key):
         raise ConfigError(f"{source}: listen.certificate and listen.key go together; one of them is missing")
+    _check_places(settings, source)
+
+
+def _check_places(settings: Settings, source: str) -> None:
+    """Files and addresses that are not there.
+
+    Raises:
+        ConfigError: the first of them.
+    """
+    listen, trust = settings.listen, settings.trust
+    for name, value in (
+        ("listen.certificate", listen.certificate),
+        ("listen.key", listen.key),
+        ("trust.ear_key", trust.ear_key),
+    ):
+        if value and not Path(value).is_file():
+            raise ConfigError(f"{source}: {name}: {value} is no file")
+    if trust.roots and not Path(trust.roots).is_dir():
+        raise ConfigError(f"{source}: trust.roots: {trust.roots} is no folder")
+    if settings.storage.database and not settings.storage.database.startswith("sqlite:///"):
+        raise ConfigError(f"{source}: storage.database: a URL that begins with sqlite:/// expected")
+    if listen.url and not listen.url.startswith(("https://", "http://")):
+        raise ConfigError(f"{source}: listen.url: a URL that begins with https:// expected, found {listen.url}")

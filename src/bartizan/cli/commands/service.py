@@ -44,7 +44,9 @@ def settings_of(file: Path | None, data: Path | None) -> Settings:
 def serve(
     file: ConfigFile = None,
     data: DataFolder = None,
-    port: Annotated[int | None, typer.Option("--port", help="Instead of listen.port; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Instead of listen.port; 0 takes a free one.", min=0, max=65535)
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Without TLS; for loopback addresses only.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -59,21 +61,26 @@ def serve(
     settings = settings_of(file, data)
     if port is not None:
         settings = msgspec.structs.replace(settings, listen=msgspec.structs.replace(settings.listen, port=port))
-    if plain and not ipaddress.ip_address(settings.listen.host).is_loopback:
+    if plain and not _is_loopback(settings.listen.host):
         raise ConfigError(f"--plain: a loopback address expected, found listen.host {settings.listen.host}")
     run_service(settings, plain=plain, ready=lambda address: _announce(address, settings, as_json=as_json))
     return GOOD
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _announce(address: "Address", settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"url": address.url, "pin": address.pin, "data": settings.data})
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_row("listening", Text(address.url))
-    table.add_row("pin", Text(address.pin or "none: without TLS"))
-    table.add_row("data", Text(settings.data))
-    console.print(table)
+    rows = (("listening", address.url), ("pin", address.pin or "none: without TLS"), ("data", settings.data))
+    for name, value in rows:  # on one line each, however narrow the screen: they are there to be copied
+        console.print(Text(f"{name:<10} {value}"), soft_wrap=True)
     console.print(Text("Ctrl-C or SIGTERM ends it; requests under way are finished.", style="dim"))
 
 
