@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from bartizan.app.service.changes import Deed, Who, change
-from bartizan.app.service.refusals import Unfit
+from bartizan.app.service.refusals import Missing, Unfit
 from bartizan.app.service.service import Service
 from bartizan.errors import DecodeError
 from bartizan.formats.strict import hex_bytes
 from bartizan.model.digest import HashAlg
-from bartizan.store.joining import register_eks, registered
+from bartizan.store.joining import RegisteredEk, drop_registered, register_eks, registered
 from bartizan.store.rules import Author
 
 HEADER = ["name", "role", "ek_name"]
@@ -38,6 +38,25 @@ async def register(service: Service, who: Who, raw: bytes) -> int:
     return await change(
         service, who, run, lambda new: Deed("endorsement-keys.register", f"{new} keys", f"{len(lines)} lines")
     )
+
+
+async def take_back(service: Service, who: Who, number: int) -> None:
+    """Take a registration back: its EK lets nobody in any more. A node that came in by it stays.
+
+    Raises:
+        Missing: there is none that the asker may see.
+    """
+
+    def run(connection: Connection, _: Author) -> RegisteredEk:
+        found = drop_registered(connection, number, project_id=who.sees)
+        if found is None:
+            raise Missing(f"no registered EK {number}")
+        return found
+
+    def deed(found: RegisteredEk) -> Deed:
+        return Deed("endorsement-key.withdraw", f"node:{found.node_name}", f"{found.ek_name.hex()}, role {found.role}")
+
+    await change(service, who, run, deed)
 
 
 def read_lines(raw: bytes) -> list[tuple[int, Row]]:
