@@ -63,9 +63,9 @@ def test_an_ek_registered_for_another_node_is_not_replaced(tmp_path: Path) -> No
         await api.account("stranger", Role.OPERATOR, project="another")
         await api.post(EKS, content=lines(f"a,compute,{FIRST}"), headers=CSV)
         more = lines(f"b,compute,{SECOND}", f"mine,compute,{FIRST}")
-        for by in ("operator", "stranger"):
+        for by, why in (("operator", "registered for a (compute)"), ("stranger", "another project's")):
             problem = await api.post(EKS, content=more, headers=CSV, status=422, by=by)
-            assert problem["errors"] == ["line 2: this EK is registered for a (compute)"]
+            assert problem["errors"] == [f"line 2: this EK is {why}"]
         assert [row["name"] for row in (await api.get(EKS))["items"]] == ["a"]
         assert (await api.get(EKS, by="stranger"))["items"] == []
 

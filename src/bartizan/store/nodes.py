@@ -114,6 +114,12 @@ def retired_since(connection: Connection, ek_name: bytes, at: int) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
+def enrolled_outside(connection: Connection, project_id: int) -> set[bytes]:
+    """Names of the EKs of nodes that are enrolled in any other project."""
+    query = select(node.c.ek_name).where(node.c.retired_at.is_(None), node.c.project != project_id)
+    return set(connection.execute(query).scalars())
+
+
 def set_boot(connection: Connection, node_id: int, boot_id: int) -> None:
     """A node has begun another boot."""
     connection.execute(update(node_state).where(node_state.c.node == node_id).values(boot=boot_id))
