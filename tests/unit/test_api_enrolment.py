@@ -63,9 +63,9 @@ def test_an_ek_registered_for_another_node_is_not_replaced(tmp_path: Path) -> No
         await api.account("stranger", Role.OPERATOR, project="another")
         await api.post(EKS, content=lines(f"a,compute,{FIRST}"), headers=CSV)
         more = lines(f"b,compute,{SECOND}", f"mine,compute,{FIRST}")
-        for by in ("operator", "stranger"):
+        for by, why in (("operator", "registered for a (compute)"), ("stranger", "another project's")):
             problem = await api.post(EKS, content=more, headers=CSV, status=422, by=by)
-            assert problem["errors"] == ["line 2: this EK is registered for a (compute)"]
+            assert problem["errors"] == [f"line 2: this EK is {why}"]
         assert [row["name"] for row in (await api.get(EKS))["items"]] == ["a"]
         assert (await api.get(EKS, by="stranger"))["items"] == []
 
@@ -114,8 +114,8 @@ def test_an_approved_swap_replaces_the_node(tmp_path: Path) -> None:
     asked(play, tmp_path)
 
 
-async def _enrolled(api: Api, node: Attester) -> dict[str, object]:
-    status, opened = await api.side.call("enrol", node.enrol())
+async def _enrolled(api: Api, node: Attester, token: str | None = None) -> dict[str, object]:
+    status, opened = await api.side.call("enrol", node.enrol(token))
     assert status == 200, opened
     status, answer = await api.side.call("activate", node.activate(opened))
     assert status == 200, answer
@@ -131,5 +131,77 @@ def test_another_projects_reviews_are_not_there(tmp_path: Path) -> None:
         assert (await api.get("/v1/reviews", by="stranger"))["items"] == []
         for verb in ("approve", "reject"):
             await api.post(f"/v1/reviews/1/{verb}", {"reason": "mine"}, by="stranger", status=404)
+
+    asked(play, tmp_path)
+
+
+async def retired(api: Api) -> tuple[Attester, int]:
+    """A node that came in by its EK's registration and was retired; the registration's number."""
+    node = Attester(name="compute-01")
+    await api.post(EKS, content=line_of(node), headers=CSV)
+    await _enrolled(api, node)
+    api.clock.forward(1)
+    await api.post("/v1/nodes/compute-01/retire", {"reason": "stolen"}, status=200)
+    api.clock.forward(1)
+    return node, (await api.get(EKS))["items"][0]["id"]
+
+
+def line_of(node: Attester) -> bytes:
+    return lines(f"{node.name},{node.role},{node.ek.name.hex()}")
+
+
+def test_a_retired_node_does_not_come_back_by_its_registration(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        node, _ = await retired(api)
+        assert await api.post(EKS, content=line_of(node), headers=CSV) == {"new": 0}
+
+        assert (await api.side.call("enrol", node.enrol()))[0] == 202
+
+        (review,) = (await api.get("/v1/reviews"))["items"]
+        assert (review["kind"], review["state"]) == ("retired-node", "open")
+        assert (await api.get("/v1/nodes"))["items"] == []
+        await api.post(f"/v1/reviews/{review['id']}/approve", {"reason": "found again"}, status=200)
+        await api.side.attest(node, await _enrolled(api, node))
+        shown = await api.get("/v1/nodes/compute-01")
+        assert (shown["registered"], shown["approved_by"]) == (True, "operator")
+
+    asked(play, tmp_path)
+
+
+def test_a_retired_node_comes_back_by_a_new_join_token(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        node, _ = await retired(api)
+        token = (await api.post("/v1/join-tokens", {"name": "compute-01"}))["token"]
+
+        await api.side.attest(node, await _enrolled(api, node, token))
+
+        assert (await api.get("/v1/nodes/compute-01"))["registered"] is True
+
+    asked(play, tmp_path)
+
+
+def test_a_registration_made_anew_lets_a_retired_node_in(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        node, number = await retired(api)
+        assert (await api.ask("DELETE", f"{EKS}/{number}", by="operator")).status_code == 204
+        assert await api.post(EKS, content=line_of(node), headers=CSV) == {"new": 1}
+
+        await api.side.attest(node, await _enrolled(api, node))
+
+    asked(play, tmp_path)
+
+
+def test_a_registration_is_taken_back(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        await api.account("stranger", Role.OPERATOR, project="another")
+        node = Attester(name="compute-01")
+        await api.post(EKS, content=line_of(node), headers=CSV)
+        (row,) = (await api.get(EKS))["items"]
+        path = f"{EKS}/{row['id']}"
+        for by, status in (("stranger", 404), ("security-officer", 403), ("operator", 204), ("operator", 404)):
+            assert (await api.ask("DELETE", path, by=by)).status_code == status
+        assert (await api.get(EKS))["items"] == []
+        assert (await api.side.call("enrol", node.enrol()))[0] == 422
+        assert ("operator", "endorsement-key.withdraw", "node:compute-01") in await api.audit()
 
     asked(play, tmp_path)

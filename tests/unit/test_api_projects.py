@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from bartizan.model.node import Role
-from bartizan.store.tables import node, review
+from bartizan.store.tables import node, registered_ek, review
 from tests.simulator.attester import Attester
 from tests.unit.api_side import Api, asked
 
+CSV = {"content-type": "text/csv"}
 OFFICER, THEIRS, THEIR_OPERATOR = "security-officer", "their-officer", "their-operator"
 
 
@@ -46,7 +47,7 @@ async def swap(api: Api, by: str) -> Attester:
     await api.enrolled("compute-01")
     other = Attester(name="compute-01", keys="another TPM")
     row = f"compute-01,compute,{other.ek.name.hex()}".encode()
-    await api.post("/v1/endorsement-keys", content=row, headers={"content-type": "text/csv"}, by=by)
+    await api.post("/v1/endorsement-keys", content=row, headers=CSV, by=by)
     assert (await api.side.call("enrol", other.enrol()))[0] == 202
     return other
 
@@ -108,5 +109,19 @@ def test_a_project_decides_about_its_own_nodes(tmp_path: Path) -> None:
         await given_away(api)
 
         await api.post("/v1/reviews/1/approve", {"reason": "ours"}, by=THEIR_OPERATOR, status=200)
+
+    asked(play, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["compute-01", "mine-now"])
+def test_a_projects_operator_registers_no_ek_of_another_projects_node(tmp_path: Path, name: str) -> None:
+    async def play(api: Api) -> None:
+        await api.account(THEIR_OPERATOR, Role.OPERATOR, project="another")
+        theirs = await api.enrolled("compute-01")
+        await api.service.write(lambda connection: connection.execute(delete(registered_ek)).rowcount)
+        row = f"{name},compute,{theirs.ek.name.hex()}".encode()
+        found = await api.post("/v1/endorsement-keys", content=row, headers=CSV, by=THEIR_OPERATOR, status=422)
+        assert found["errors"] == ["line 1: this EK is another project's"]
+        assert await api.post("/v1/endorsement-keys", content=row, headers=CSV) == {"new": 1}
 
     asked(play, tmp_path)

@@ -33,13 +33,14 @@ class JoinToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredEk:
-    """An EK accepted beforehand, by its Name."""
+    """An EK accepted beforehand, by its Name. created_at: milliseconds since 1970 UTC."""
 
     id: int
     project: int
     ek_name: bytes
     node_name: str
     role: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,14 @@ def register_eks(connection: Connection, rows: Iterable[tuple[bytes, str, str]],
 def find_registered(connection: Connection, ek_name: bytes) -> RegisteredEk | None:
     """The registration of an EK."""
     row = connection.execute(select(registered_ek).where(registered_ek.c.ek_name == ek_name)).one_or_none()
+    return None if row is None else _registered(row)
+
+
+def drop_registered(connection: Connection, number: int, *, project_id: int | None) -> RegisteredEk | None:
+    """Take back a registration of a project, or of any; None if there is none of that number."""
+    own = true() if project_id is None else registered_ek.c.project == project_id
+    gone = delete(registered_ek).where(registered_ek.c.id == number, own).returning(registered_ek)
+    row = connection.execute(gone).one_or_none()
     return None if row is None else _registered(row)
 
 
@@ -241,7 +250,14 @@ def _token(row: Row[Any]) -> JoinToken:
 
 
 def _registered(row: Row[Any]) -> RegisteredEk:
-    return RegisteredEk(id=row.id, project=row.project, ek_name=row.ek_name, node_name=row.node_name, role=row.role)
+    return RegisteredEk(
+        id=row.id,
+        project=row.project,
+        ek_name=row.ek_name,
+        node_name=row.node_name,
+        role=row.role,
+        created_at=row.created_at,
+    )
 
 
 def _review(row: Row[Any]) -> Review:

@@ -108,6 +108,18 @@ def enrolled_since(connection: Connection, numbers: Collection[int], at: int) ->
     return connection.execute(query.limit(1)).first() is not None
 
 
+def retired_since(connection: Connection, ek_name: bytes, at: int) -> bool:
+    """A node with this EK was retired at this time or later."""
+    query = select(node.c.id).where(node.c.ek_name == ek_name, node.c.retired_at >= at)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def enrolled_outside(connection: Connection, project_id: int) -> set[bytes]:
+    """Names of the EKs of nodes that are enrolled in any other project."""
+    query = select(node.c.ek_name).where(node.c.retired_at.is_(None), node.c.project != project_id)
+    return set(connection.execute(query).scalars())
+
+
 def set_boot(connection: Connection, node_id: int, boot_id: int) -> None:
     """A node has begun another boot."""
     connection.execute(update(node_state).where(node_state.c.node == node_id).values(boot=boot_id))

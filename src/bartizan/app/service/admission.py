@@ -4,7 +4,7 @@ It reads and writes in the caller's transaction, and believes that the keys were
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from bartizan.store.joining import (
     APPROVED,
     OPEN,
     REJECTED,
+    RegisteredEk,
     Review,
     add_review,
     close_review,
@@ -26,7 +27,7 @@ from bartizan.store.joining import (
     open_reviews,
     token_digest,
 )
-from bartizan.store.nodes import enrolled_as, enrolled_since
+from bartizan.store.nodes import enrolled_as, enrolled_since, retired_since
 from bartizan.store.rules import Author
 
 DEFAULT_PROJECT = 1
@@ -65,7 +66,8 @@ def admitted(connection: Connection, request: EnrolRequest, keys: Keys, now: Now
     """Why a node with a proved EK may come in, or the review that has to say so.
 
     Steps: (1) it is enrolled already, with these very keys; (2) a registration or a token says that it may, and nobody
-    has its name or EK; (3) a person decides about everything else.
+    has its name or EK; (3) a person decides about everything else. A registration that is older than the retirement of
+    a node with its EK is spent: it proves whose the EK is, and lets nobody in.
 
     Raises:
         EnrolError: it may not.
@@ -78,20 +80,21 @@ def admitted(connection: Connection, request: EnrolRequest, keys: Keys, now: Now
     listed = find_registered(connection, keys.ek_name)
     known = _standing_review(connection, request, keys, present)
     admission: Admission | None = None
-    if listed is not None:  # (2)
-        if (listed.node_name, listed.role) != (request.name, request.role):
-            expected = f"{listed.node_name} ({listed.role})"
-            raise EnrolError(f"this EK is registered for {expected}, found {request.name} ({request.role})")
-        admission = Admission(by="registration", project=listed.project, registered=True)
+    if listed is not None and (listed.node_name, listed.role) != (request.name, request.role):
+        expected = f"{listed.node_name} ({listed.role})"
+        raise EnrolError(f"this EK is registered for {expected}, found {request.name} ({request.role})")
+    if listed is not None and not retired_since(connection, keys.ek_name, listed.created_at):  # (2)
+        admission = Admission(by="registration", project=listed.project)
     elif request.token is not None and (known is None or (known.state != APPROVED and not present)):
         admission = _by_token(connection, request, now)
     if admission is not None and not present:
-        return admission
+        return replace(admission, registered=listed is not None)
     if known is None:  # (3)
-        known = _put_before_a_person(connection, request, keys, admission, present=present, now=now)
+        said = admission or listed
+        known = _put_before_a_person(connection, request, keys, said, present=present, now=now)
     if known.state == REJECTED:
         raise EnrolError(f"rejected by {known.decided_by}: {known.reason}")
-    return known if known.state == OPEN else _by_review(known, admission, present)
+    return known if known.state == OPEN else _by_review(known, listed, present)
 
 
 def _by_token(connection: Connection, request: EnrolRequest, now: Now) -> Admission:
@@ -136,12 +139,12 @@ def decides(project: int, present: Sequence[NodeRecord]) -> bool:
     return project == DEFAULT_PROJECT or all(one.project == project for one in present)
 
 
-def _by_review(known: Review, admission: Admission | None, present: Sequence[NodeRecord]) -> Admission:
+def _by_review(known: Review, listed: RegisteredEk | None, present: Sequence[NodeRecord]) -> Admission:
     """The admission that a person gave; it replaces whom that person saw."""
     return Admission(
         by=f"review {known.id}",
         project=known.project,
-        registered=admission is not None and admission.registered,
+        registered=listed is not None,
         replaces=tuple(present),
         review=known.id,
         approver=known.decided_by,
@@ -152,12 +155,12 @@ def _put_before_a_person(
     connection: Connection,
     request: EnrolRequest,
     keys: Keys,
-    admission: Admission | None,
+    said: Admission | RegisteredEk | None,
     *,
     present: Sequence[NodeRecord],
     now: Now,
 ) -> Review:
-    """A new review.
+    """A new review. said: what speaks for it, and is not enough.
 
     Raises:
         EnrolError: too many wait already.
@@ -166,8 +169,8 @@ def _put_before_a_person(
         raise EnrolError(f"{MAX_OPEN_REVIEWS} enrolments wait for a review already; ask with a join token")
     if open_reviews(connection, ek_name=keys.ek_name) >= MAX_OPEN_REVIEWS_OF_EK:
         raise EnrolError(f"{MAX_OPEN_REVIEWS_OF_EK} enrolments of this TPM wait for a review already")
-    kind, why = _unusual(request, keys, present)
-    wanted = admission.project if admission is not None else present[0].project if present else DEFAULT_PROJECT
+    kind, why = _unusual(request, keys, present, spent=isinstance(said, RegisteredEk))
+    wanted = said.project if said is not None else present[0].project if present else DEFAULT_PROJECT
     project = wanted if decides(wanted, present) else DEFAULT_PROJECT
     new = {
         "kind": kind,
@@ -180,10 +183,13 @@ def _put_before_a_person(
     return add_review(connection, new, author=Author(project=project, account="agent", now=now.milliseconds))
 
 
-def _unusual(request: EnrolRequest, keys: Keys, present: Sequence[NodeRecord]) -> tuple[str, str]:
+def _unusual(request: EnrolRequest, keys: Keys, present: Sequence[NodeRecord], *, spent: bool) -> tuple[str, str]:
     """What a person has to look at: a kind, and a sentence."""
     by_name = next((one for one in present if one.name == request.name), None)
     by_ek = next((one for one in present if one.ek_name == keys.ek_name), None)
+    if by_name is None and by_ek is None and spent:
+        why = f"{request.name} ({request.role}) asks to join; a node with its TPM was retired after it was registered"
+        return "retired-node", why
     if by_name is None and by_ek is None:
         return "unknown-node", f"{request.name} ({request.role}) asks to join, without a token or a registration"
     if by_ek is None:

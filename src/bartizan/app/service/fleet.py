@@ -109,7 +109,7 @@ async def signed_result(service: Service, standing: Standing, *, nonce: str | No
 
 
 async def retire(service: Service, who: Who, given: str, *, reason: str) -> NodeRow:
-    """Take a node off the list of the enrolled; its history stays, and it enrols again only anew.
+    """Take a node off the list of the enrolled; its history stays, and its EK's registration is spent.
 
     Raises:
         Missing: there is no such node. Conflict: it is retired already.

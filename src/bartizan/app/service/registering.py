@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from bartizan.app.service.changes import Deed, Who, change
-from bartizan.app.service.refusals import Unfit
+from bartizan.app.service.refusals import Missing, Unfit
 from bartizan.app.service.service import Service
 from bartizan.errors import DecodeError
 from bartizan.formats.strict import hex_bytes
 from bartizan.model.digest import HashAlg
-from bartizan.store.joining import register_eks, registered
+from bartizan.store.joining import RegisteredEk, drop_registered, register_eks, registered
+from bartizan.store.nodes import enrolled_outside
 from bartizan.store.rules import Author
 
 HEADER = ["name", "role", "ek_name"]
@@ -25,19 +26,38 @@ async def register(service: Service, who: Who, raw: bytes) -> int:
     """Register the EKs of a CSV file; how many are new.
 
     Raises:
-        Unfit: a line that is none, or an EK that is registered for another node; nothing was registered.
+        Unfit: a line that is none, or an EK of another node or project; nothing was registered.
     """
     lines = read_lines(raw)
 
     def run(connection: Connection, author: Author) -> int:
-        taken = tuple(_taken(connection, lines))
+        taken = tuple(_taken(connection, lines, who))
         if taken:
-            raise Unfit("some EKs are registered for other nodes", errors=taken)
+            raise Unfit("some EKs belong to other nodes", errors=taken)
         return register_eks(connection, [row for _, row in lines], author=author)
 
     return await change(
         service, who, run, lambda new: Deed("endorsement-keys.register", f"{new} keys", f"{len(lines)} lines")
     )
+
+
+async def take_back(service: Service, who: Who, number: int) -> None:
+    """Take a registration back: its EK lets nobody in any more. A node that came in by it stays.
+
+    Raises:
+        Missing: there is none that the asker may see.
+    """
+
+    def run(connection: Connection, _: Author) -> RegisteredEk:
+        found = drop_registered(connection, number, project_id=who.sees)
+        if found is None:
+            raise Missing(f"no registered EK {number}")
+        return found
+
+    def deed(found: RegisteredEk) -> Deed:
+        return Deed("endorsement-key.withdraw", f"node:{found.node_name}", f"{found.ek_name.hex()}, role {found.role}")
+
+    await change(service, who, run, deed)
 
 
 def read_lines(raw: bytes) -> list[tuple[int, Row]]:
@@ -90,9 +110,13 @@ def _row(cells: list[str]) -> Row:
     return raw, name, role
 
 
-def _taken(connection: Connection, lines: list[tuple[int, Row]]) -> Iterator[str]:
-    known = {row.ek_name: (row.node_name, row.role) for row in registered(connection)}
+def _taken(connection: Connection, lines: list[tuple[int, Row]], who: Who) -> Iterator[str]:
+    """What speaks against each line; of another project's node no more is said than that there is one."""
+    known = {row.ek_name: row for row in registered(connection)}
+    enrolled = set[bytes]() if who.whole else enrolled_outside(connection, who.project)
     for number, (ek_name, name, role) in lines:
-        node, its_role = known.get(ek_name, (name, role))
-        if (node, its_role) != (name, role):
-            yield f"line {number}: this EK is registered for {node} ({its_role})"
+        row = known.get(ek_name)
+        if ek_name in enrolled or (row is not None and who.sees not in {None, row.project}):
+            yield f"line {number}: this EK is another project's"
+        elif row is not None and (row.node_name, row.role) != (name, role):
+            yield f"line {number}: this EK is registered for {row.node_name} ({row.role})"

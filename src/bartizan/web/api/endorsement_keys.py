@@ -1,16 +1,16 @@
 """Endorsement keys registered beforehand: their nodes enrol without a token."""
 
 import msgspec
-from litestar import get, post
+from litestar import delete, get, post
 from litestar.params import RawBody
 
-from bartizan.app.service.registering import register
+from bartizan.app.service.registering import register, take_back
 from bartizan.store.joining import RegisteredEk, registered
 from bartizan.web.api.asked import Asked
 from bartizan.web.api.caller import Asker, Serving
 from bartizan.web.api.operation import RAW_BODIES, Described
 from bartizan.web.api.paging import before_number, newest_first
-from bartizan.web.api.shapes import Cursor, Limit, Page
+from bartizan.web.api.shapes import Cursor, Limit, Number, Page
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +59,20 @@ async def register_endorsement_keys(service: Serving, who: Asker, body: RawBody)
     return Registered(new=await register(service, who, body))
 
 
+@delete(
+    "/endorsement-keys/{number:int}",
+    operation_id="withdraw_endorsement_key",
+    operation_class=Described,
+    summary="Take one back",
+    tags=["enrolment"],
+)
+async def withdraw_endorsement_key(service: Serving, who: Asker, number: Number) -> None:
+    """Take a registration back: nobody comes in by it any more. A node that did stays."""
+    await take_back(service, who, number)
+
+
 def _shown(row: RegisteredEk) -> RegisteredKey:
     return RegisteredKey(id=row.id, name=row.node_name, role=row.role, ek_name=row.ek_name.hex())
 
 
-ROUTES = (list_endorsement_keys, register_endorsement_keys)
+ROUTES = (list_endorsement_keys, register_endorsement_keys, withdraw_endorsement_key)

@@ -151,7 +151,7 @@ async def show_node(
     status_code=200,
 )
 async def retire_node(request: Asked, service: Serving, who: Asker, node: PathName, data: JSONBody[Why]) -> NodeShown:
-    """Take a node out of service; its history stays. Its name and TPM may then enrol anew."""
+    """Take a node out of service; its history stays. Its name and TPM may enrol anew, by no registration of before."""
     row = await service.read(lambda connection: seen_node(connection, who, node))
     unchanged(request, node_shown(row, service.settings.attestation, service.clock()))
     gone = await retire(service, who, row.uid, reason=data.reason)

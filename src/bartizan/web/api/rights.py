@@ -45,6 +45,7 @@ RIGHTS: Mapping[str, Right] = {
     "withdraw_join_token": OPERATE,
     "list_endorsement_keys": SIGNED_IN,
     "register_endorsement_keys": OPERATE,
+    "withdraw_endorsement_key": OPERATE,
     "list_reviews": SIGNED_IN,
     "approve_review": OPERATE,
     "reject_review": OPERATE,
