@@ -161,6 +161,11 @@ def reason(finding: Finding) -> str:
     return finding.why + (f" (waived: {inert(finding.waiver)})" if finding.waiver else "")
 
 
+def urgency(tier: Tier) -> int:
+    """Rank for a list that people read from its top: what happened before what is only not known."""
+    return (Tier.CONTRAINDICATED, Tier.WARNING, Tier.NONE, Tier.AFFIRMING).index(tier)
+
+
 def findings_table(findings: Iterable[Finding], *, affirming: bool) -> Table:
     """Findings, the worst first; affirming ones only on request. On a narrow screen the place follows the reason."""
     narrow = console.width < NARROW
@@ -168,7 +173,7 @@ def findings_table(findings: Iterable[Finding], *, affirming: bool) -> Table:
     for name in ("tier", "check") if narrow else ("tier", "check", "where"):
         table.add_column(name, no_wrap=True)
     table.add_column("why", overflow="fold")
-    for finding in sorted(findings, key=lambda finding: finding.tier.order):
+    for finding in sorted(findings, key=lambda finding: urgency(finding.tier)):
         if finding.tier is not Tier.AFFIRMING or affirming:
             where, why = place(finding.at), reason(finding)
             said = (f"{why} [{where}]" if where != NO_PLACE else why,) if narrow else (where, why)

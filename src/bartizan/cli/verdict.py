@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.app.chain import Link
-from bartizan.cli.console import MARKS, NARROW, console, mark, place, reason, signed
+from bartizan.cli.console import MARKS, NARROW, console, mark, place, reason, signed, urgency
 from bartizan.formats.inert import inert
 from bartizan.model.policy import Check
 from bartizan.model.result import Anchor, AttestationResult, Confinement, Finding, Rung, Tier
@@ -125,7 +125,7 @@ def breaking_first(result: AttestationResult) -> list[Finding]:
 def show_explanations(result: AttestationResult, catalogue: Mapping[str, Check]) -> None:
     """Each check that is not in order: what was found, what vouches for it, why it matters, what to do."""
     open_findings = [finding for finding in breaking_first(result) if finding.tier is not Tier.AFFIRMING]
-    open_findings.sort(key=lambda finding: finding.tier.order)
+    open_findings.sort(key=lambda finding: urgency(finding.tier))
     if not open_findings:
         console.print(Text("Everything that was looked at is in order.", style="green"))
         return

@@ -118,19 +118,19 @@ def _tell_live(event: Said | Scene) -> None:
     if isinstance(event, Said):
         _say(event)
         return
-    line = Text("  ")
+    line = Text()
     line.append(f"{event.name}: ", style="bold")
     line.append(event.what)
     line.append(f"  ({event.seconds:.1f} s)", style="dim")
-    console.print(line)
-    verdict = Text(signed("    → "))
+    console.print(Padding(line, (0, 0, 0, 2)))
+    verdict = Text(signed("→ "))
     for node in event.nodes:
         style = "bold red" if node.level < KNOWN_CODE or node.state != "fresh" else "green"
         verdict.append(f"{node.name} level {node.level}, {node.state}", style=style)
         verdict.append("   ")
     if not event.as_expected:
         verdict.append("NOT AS EXPECTED", style="bold white on red")
-    console.print(verdict)
+    console.print(Padding(verdict, (0, 0, 0, 4)))
     console.print(Padding(Text(event.sentence), (0, 0, 0, 6)))
 
 

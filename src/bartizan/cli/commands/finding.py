@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.cli.asking import asking
-from bartizan.cli.console import GOOD, console, counted, mark
+from bartizan.cli.console import GOOD, console, counted, mark, urgency
 from bartizan.cli.options import AsJson
 from bartizan.cli.times import until
 from bartizan.cli.watching import EVERY, Every, Look, Watch, watch
@@ -37,7 +37,8 @@ def list_findings(
     """
 
     def found() -> list[FindingGroup]:
-        return client.get("/v1/findings", FindingGroups).items
+        groups = client.get("/v1/findings", FindingGroups).items
+        return sorted(groups, key=lambda group: (urgency(Tier(group.tier)), -group.nodes))
 
     if watching:
         return watch(lambda: _look(found()), every=every, as_json=as_json)

@@ -11,7 +11,7 @@ from rich.text import Text
 from bartizan.app.defaults import catalogue
 from bartizan.cli.asking import asking
 from bartizan.cli.commands.node import NodeName, path_of
-from bartizan.cli.console import GOOD, console, counted, mark, signed
+from bartizan.cli.console import GOOD, console, counted, mark, signed, urgency
 from bartizan.cli.options import AsJson
 from bartizan.cli.verdict import show_explanations
 from bartizan.cli.wording import clock, hint, say, show_document, table_of
@@ -50,7 +50,10 @@ def findings(
     elif explain:
         show_explanations(verdict_of(client.get(path_of(node, "/result"), Result)), catalogue())
     else:
-        console.print(table_of(["tier", "check", "why"], [_row(item) for item in found.items], fold="why"))
+        worst_first = sorted(found.items, key=lambda item: (urgency(Tier(item.tier)), not item.keeps_down))
+        console.print(table_of(["tier", "check", "why"], [_row(item) for item in worst_first], fold="why"))
+        tiers = [Tier(item.tier) for item in worst_first]
+        say(", ".join(f"{tiers.count(tier)} {tier.value}" for tier in dict.fromkeys(tiers)))
         hint(f"bartizan node findings {found.node} --explain: why each matters, and what to do")
     return GOOD
 
