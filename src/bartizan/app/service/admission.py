@@ -29,8 +29,8 @@ from bartizan.store.joining import (
 from bartizan.store.nodes import enrolled_as, enrolled_since
 from bartizan.store.rules import Author
 
-DEFAULT_PROJECT = 1
-"""Where nodes belong that nobody has put anywhere yet."""
+DEFAULT_PROJECT_ID = 1
+"""The first project's row number: where nodes belong that nobody has put anywhere yet."""
 MAX_OPEN_REVIEWS = 1000
 """Enrolments that wait for a person; beyond that, nobody unknown may ask."""
 MAX_OPEN_REVIEWS_OF_EK = 4
@@ -159,7 +159,7 @@ def _put_before_a_person(
     if open_reviews(connection, ek_name=keys.ek_name) >= MAX_OPEN_REVIEWS_OF_EK:
         raise EnrolError(f"{MAX_OPEN_REVIEWS_OF_EK} enrolments of this TPM wait for a review already")
     kind, why = _unusual(request, keys, present)
-    project = admission.project if admission is not None else present[0].project if present else DEFAULT_PROJECT
+    project = admission.project if admission is not None else present[0].project if present else DEFAULT_PROJECT_ID
     new = {
         "kind": kind,
         "why": why,
