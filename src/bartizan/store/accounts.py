@@ -13,7 +13,7 @@ from bartizan.model.node import Role
 from bartizan.store.rules import Author
 from bartizan.store.tables import account, api_token, audit, project, session
 
-DEFAULT_PROJECT = "default"
+DEFAULT_PROJECT_NAME = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class AuditEntry:
 
 def ensure_default_project(connection: Connection) -> int:
     """The project that everything belongs to until there are others."""
-    return ensure_project(connection, DEFAULT_PROJECT)
+    return ensure_project(connection, DEFAULT_PROJECT_NAME)
 
 
 def ensure_project(connection: Connection, name: str) -> int:

@@ -114,6 +114,7 @@ def _migrate(engine: Engine, revision: str, move: Callable[[Config, str], None])
         current = schema_version(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if current is not None and current not in known:
-            why = f"its schema is at revision {current}, which this version of Bartizan does not know"
+            newest = newest_version()
+            why = f"its schema is at revision {current}, which this version of Bartizan, at {newest}, does not know"
             raise ConfigError(f"database {engine.url!r}: {why}; run the version that made it, or a newer one")
         move(config, revision)

@@ -1,7 +1,7 @@
 """Tables of the Verifier service. Alembic's migrations make them; a test holds the two equal.
 
 Times are integers: milliseconds since 1970 UTC. Bytes that many nodes share (logs, IMA entries) stand once each.
-Every row that a person answers for has a project, who made it, and who approved it with which signature.
+Every row that a person answers for has a project, who made it, and who approved it.
 """
 
 from sqlalchemy import (
@@ -39,7 +39,12 @@ Time = BigInteger
 
 
 def _answered_for() -> list[Column[object]]:
-    """Who stands behind a row; approver and signature stay empty until a second person approved."""
+    """Who stands behind a row.
+
+    approver: the account that put a policy in force, approved a set, or decided a review, also for the node that came
+    in by it; empty elsewhere. That of a policy or set is surely another one than `created_by` only where the settings
+    ask for two persons. signature: nothing writes it yet.
+    """
     return [
         Column("project", ForeignKey("project.id"), nullable=False, index=True),
         Column("created_at", Time, nullable=False),

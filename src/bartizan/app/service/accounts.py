@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from bartizan.app.service.admission import DEFAULT_PROJECT
+from bartizan.app.service.admission import DEFAULT_PROJECT_ID
 from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.passwords import hash_password
 from bartizan.app.service.refusals import Conflict, Missing, NotAllowed
@@ -163,7 +163,7 @@ def seen_tokens(connection: Connection, who: Who) -> list[ApiToken]:
 def _officers(connection: Connection) -> int:
     """How many can look after accounts."""
     return sum(
-        one.role is Role.SECURITY_OFFICER and not one.disabled and one.project == DEFAULT_PROJECT
+        one.role is Role.SECURITY_OFFICER and not one.disabled and one.project == DEFAULT_PROJECT_ID
         for one in accounts(connection)
     )
 

@@ -30,8 +30,8 @@ from bartizan.store.joining import (
 from bartizan.store.nodes import enrolled_as, enrolled_since, retired_since
 from bartizan.store.rules import Author
 
-DEFAULT_PROJECT = 1
-"""Where nodes belong that nobody has put anywhere yet."""
+DEFAULT_PROJECT_ID = 1
+"""The first project's row number: where nodes belong that nobody has put anywhere yet."""
 MAX_OPEN_REVIEWS = 1000
 """Enrolments that wait for a person; beyond that, nobody unknown may ask."""
 MAX_OPEN_REVIEWS_OF_EK = 4
@@ -136,7 +136,7 @@ def _standing_review(
 
 def decides(project: int, present: Sequence[NodeRecord]) -> bool:
     """A project's people may have these nodes replaced: all are its own, or it is the default one, which sees all."""
-    return project == DEFAULT_PROJECT or all(one.project == project for one in present)
+    return project == DEFAULT_PROJECT_ID or all(one.project == project for one in present)
 
 
 def _by_review(known: Review, listed: RegisteredEk | None, present: Sequence[NodeRecord]) -> Admission:
@@ -170,8 +170,8 @@ def _put_before_a_person(
     if open_reviews(connection, ek_name=keys.ek_name) >= MAX_OPEN_REVIEWS_OF_EK:
         raise EnrolError(f"{MAX_OPEN_REVIEWS_OF_EK} enrolments of this TPM wait for a review already")
     kind, why = _unusual(request, keys, present, spent=isinstance(said, RegisteredEk))
-    wanted = said.project if said is not None else present[0].project if present else DEFAULT_PROJECT
-    project = wanted if decides(wanted, present) else DEFAULT_PROJECT
+    wanted = said.project if said is not None else present[0].project if present else DEFAULT_PROJECT_ID
+    project = wanted if decides(wanted, present) else DEFAULT_PROJECT_ID
     new = {
         "kind": kind,
         "why": why,

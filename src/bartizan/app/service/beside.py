@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from bartizan.app.service.admission import DEFAULT_PROJECT
+from bartizan.app.service.admission import DEFAULT_PROJECT_ID
 from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.refusals import Conflict, Missing, NotAllowed, Unfit
 from bartizan.app.service.service import Service
@@ -157,11 +157,11 @@ def acknowledged(node: NodeRow, check: str, path: str | None, some: list[Acknowl
 
 def scope_of(words: str, project: int) -> Scope:
     """What a scope's words mean, said from this project: from the default one, every project's nodes."""
-    return Scope(words=words, project=None if project == DEFAULT_PROJECT else project)
+    return Scope(words=words, project=None if project == DEFAULT_PROJECT_ID else project)
 
 
 def _concerns(who: Who, project: int) -> bool:
-    return who.whole or project in {DEFAULT_PROJECT, who.project}
+    return who.whole or project in {DEFAULT_PROJECT_ID, who.project}
 
 
 def _theirs(who: Who, project: int | None, what: str) -> None:

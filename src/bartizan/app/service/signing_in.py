@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from bartizan.app.service.admission import DEFAULT_PROJECT
+from bartizan.app.service.admission import DEFAULT_PROJECT_ID
 from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.passwords import NOBODYS, password_matches
 from bartizan.app.service.refusals import Conflict, NotAllowed, SignInNeeded
@@ -163,6 +163,6 @@ def _who(account: Account, address: str) -> Who:
         number=account.id,
         role=account.role,
         project=account.project,
-        whole=account.project == DEFAULT_PROJECT,
+        whole=account.project == DEFAULT_PROJECT_ID,
         address=address,
     )

@@ -11,7 +11,7 @@ from msgspec import Meta
 from bartizan.app.service.accounts import Alteration, NewAccount, alter_account, make_account
 from bartizan.app.service.passwords import LEAST, MOST
 from bartizan.model.node import Role
-from bartizan.store.accounts import DEFAULT_PROJECT, Account, accounts, projects
+from bartizan.store.accounts import DEFAULT_PROJECT_NAME, Account, accounts, projects
 from bartizan.web.api.asked import Asked
 from bartizan.web.api.caller import Asker, Serving
 from bartizan.web.api.operation import Described
@@ -26,7 +26,7 @@ class AccountWanted(Body, frozen=True):
 
     name: Name
     role: Role
-    project: Name = DEFAULT_PROJECT
+    project: Name = DEFAULT_PROJECT_NAME
     password: Password | None = None
 
 
