@@ -7,6 +7,7 @@ a transaction for each; one whose refusal is nothing unusual is an attempt, whic
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -19,6 +20,8 @@ from bartizan.store.database import WRITES
 Given = TypeVar("Given")
 Row = Mapping[str, Any]
 Errors = tuple[type[Exception], ...]
+GATHER = 0.004
+"""Seconds that the first job of a transaction waits for others to share it."""
 BATCH = 500
 """Jobs of one transaction at most."""
 
@@ -115,6 +118,7 @@ class Writer:
         while more:
             batch: list[_Job] = []
             job = self._waiting.get()
+            time.sleep(GATHER)
             while job is not None:
                 batch.append(job)
                 if len(batch) == BATCH or self._waiting.empty():
