@@ -105,12 +105,12 @@ def decode_evidence(files: Mapping[str, bytes]) -> ReportedEvidence:
         launch_log=_optional(files, launch, decode_log_file),
         ima=_optional(files, "ima_at_quote.bin", decode_ima),
         posture=files.get("posture.json"),
-        untrusted_command_line=_command_line(files.get("cmdline")),
+        untrusted_command_line=command_line_text(files.get("cmdline")),
         other_boot_logs=tuple(_decoded(files, name, decode_boot_log) for name in OTHER_LOGS if name in files),
     )
 
 
-def _command_line(raw: bytes | None) -> str | None:
+def command_line_text(raw: bytes | None) -> str | None:
     """/proc/cmdline as text; what is no text, or too long for a kernel, is left out: it is hearsay anyway."""
     if raw is None or len(raw) > MAX_COMMAND_LINE:
         return None

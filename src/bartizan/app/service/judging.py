@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from bartizan.app.attest_again import NeedsFullLogs, NodeState, ReportedAgain, attest_again, begin, resume
 from bartizan.app.attest_node import Rules, attest_node
+from bartizan.app.evidence_folder import command_line_text
 from bartizan.app.service.identity import reported_identity
 from bartizan.errors import DecodeError, VerifyError
 from bartizan.formats.agent_message import decode_enrol
@@ -22,9 +23,6 @@ from bartizan.model.node import KeptBoot, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Held, SentBoot, SentIma
 from bartizan.model.result import AttestationResult
 from bartizan.verify.binding import bound_extra_data
-
-MAX_COMMAND_LINE = 4096
-"""Bytes: COMMAND_LINE_SIZE is 2048 on x86 and 4096 elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +166,6 @@ def reported(
     Raises:
         DecodeError: a part is not what it should be.
     """
-    line = boot.command_line
     return ReportedEvidence(
         identity=reported_identity(decode_enrol(record.identity)),
         quote=quote,
@@ -177,14 +174,9 @@ def reported(
         launch_log=None if boot.launch_log is None else decode_log_file(boot.launch_log),
         ima=None if ima is None else decode_ima(ima),
         posture=posture,
-        untrusted_command_line=None if line is None else _command_line(line),
+        untrusted_command_line=command_line_text(boot.command_line),
         other_boot_logs=tuple(decode_boot_log(log) for log in boot.other_boot_logs),
     )
-
-
-def _command_line(raw: bytes) -> str | None:
-    """What is no text, or too long for a kernel, is left out: it is hearsay anyway."""
-    return None if len(raw) > MAX_COMMAND_LINE else raw.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def _whole_list(request: EvidenceRequest) -> bytes | None:

@@ -5,6 +5,7 @@ time, so that a Relying Party's copy of the key set has it before it meets a tok
 replaced stays published until its last token has expired. What is in use follows from file names and the clock alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class Signer:
         issued = now.milliseconds // 1000
         end = min(expires, issued + self.lifetime)
         claims = ear_claims(result, issued_at=issued, expires=end, nonce=nonce, submodule=subject)
-        key = self._in_use(now)
+        key = _in_use(self._keys(now), now)
         try:
             return sign_ear(claims, key.pem)
         except DecodeError as error:
@@ -83,7 +84,8 @@ class Signer:
         Raises:
             ConfigError: the keys cannot be read.
         """
-        keys, in_use = self._keys(now), self._in_use(now)
+        keys = self._keys(now)
+        in_use = _in_use(keys, now)
         kept = [
             key
             for key, successor in zip(keys, [*keys[1:], None], strict=True)
@@ -91,10 +93,6 @@ class Signer:
             or (successor is not None and successor.from_ + self.lifetime * 1000 >= now.milliseconds)
         ]
         return {"keys": [published for key in kept for published in _published(key, self.folder)]}
-
-    def _in_use(self, now: Now) -> _Key:
-        keys = self._keys(now)
-        return max((key for key in keys if key.from_ <= now.milliseconds), key=lambda key: key.made, default=keys[0])
 
     def _keys(self, now: Now) -> list[_Key]:
         """Every key, the oldest first; one is made where there is none."""
@@ -118,6 +116,10 @@ class Signer:
     def _names(self) -> list[str]:
         names = [path.name for path in self.folder.glob(f"*{SUFFIX}")]
         return sorted(name for name in names if name.removesuffix(SUFFIX).isdecimal())
+
+
+def _in_use(keys: Sequence[_Key], now: Now) -> _Key:
+    return max((key for key in keys if key.from_ <= now.milliseconds), key=lambda key: key.made, default=keys[0])
 
 
 def _made(name: str) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.settings import Attestation
-from bartizan.model.node import NodeProgress, Silence
+from bartizan.model.node import Silence
 from bartizan.store.alarms import alarms, clear_alarms, last_beat, raise_alarm, set_beat
 from bartizan.store.watching import behind, counts, due_before, hasten, mark
 from bartizan.store.writer import Writer
@@ -95,16 +95,11 @@ class Watch:
         elif passed < 0:
             until = at + self.settings.period * SECOND
             await self.writer.submit(lambda connection: hasten(connection, until=until, issued=now.microseconds))
-            self._move(
-                lambda known: replace(
-                    known, due=min(known.due, until), nonce_issued=min(known.nonce_issued, now.microseconds)
-                )
-            )
+            for node in self.memory.all():
+                known = node.progress
+                issued = min(known.nonce_issued, now.microseconds)
+                node.progress = replace(known, due=min(known.due, until), nonce_issued=issued)
             self.set_back()
-
-    def _move(self, moved: Callable[[NodeProgress], NodeProgress]) -> None:
-        for node in self.memory.all():
-            node.progress = moved(node.progress)
 
     def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
         found = self._mark(connection, late, expired, at) if at >= self.excused_until else {}

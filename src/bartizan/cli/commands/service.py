@@ -1,6 +1,5 @@
 """`bartizan serve`, `config check`, `backup` and `restore`: the service on this machine."""
 
-import ipaddress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from rich.text import Text
 from bartizan.app.service.settings import Settings, read_settings
 from bartizan.cli.console import GOOD, console, print_json, reporting
 from bartizan.cli.options import AsJson
+from bartizan.connectors.service.address import is_loopback
 from bartizan.errors import ConfigError
 
 if TYPE_CHECKING:  # they take a second to import, which no other command should wait for
@@ -61,17 +61,10 @@ def serve(
     settings = settings_of(file, data)
     if port is not None:
         settings = msgspec.structs.replace(settings, listen=msgspec.structs.replace(settings.listen, port=port))
-    if plain and not _is_loopback(settings.listen.host):
+    if plain and not is_loopback(settings.listen.host):
         raise ConfigError(f"--plain: a loopback address expected, found listen.host {settings.listen.host}")
     run_service(settings, plain=plain, ready=lambda address: _announce(address, settings, as_json=as_json))
     return GOOD
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _announce(address: "Address", settings: Settings, *, as_json: bool) -> None:

@@ -41,12 +41,13 @@ def checked_url(url: str) -> str:
         raise ConfigError(f"service {url!a}: not a URL: {error}") from error
     if not usable or parts.query or parts.fragment or "@" in parts.netloc or not url.isprintable() or " " in url:
         raise ConfigError(f"service {url!a}: https://host[:port][/path] expected, without user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError(f"service {url!a}: plain http is for loopback addresses only; use https")
     return url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whoever listens there is reached from this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
