@@ -70,10 +70,11 @@ def settings_of(asked: argparse.Namespace, nodes: int) -> str:
     )
 
 
-async def play(asked: argparse.Namespace, scratch: Path, names: Sequence[str], *, services: int) -> list[Outcome]:
-    """These scenarios on one stage; several services have as many nodes each as they would together."""
+async def play(
+    asked: argparse.Namespace, source: Path, scratch: Path, names: Sequence[str], *, services: int
+) -> list[Outcome]:
+    """These scenarios on one stage; so many services have the nodes of the source folder each."""
     count = asked.nodes // services
-    source = prepared(asked.cache, count=count, files=asked.files, new=asked.new, say=say)
     shapes = Shapes.recorded(asked.new)
     verifiers, nodes = [], []
     for number in range(services):
@@ -120,7 +121,9 @@ def main() -> None:
             ([name for name in ALONE if name in wanted], 2),
         ):
             if names:
-                outcomes += asyncio.run(play(asked, Path(scratch), names, services=services))
+                count = asked.nodes // services
+                source = prepared(asked.cache, count=count, files=asked.files, new=asked.new, say=say)
+                outcomes += asyncio.run(play(asked, source, Path(scratch), names, services=services))
     if asked.json:
         said = {name: value for name, value in vars(asked).items() if name not in {"cache", "json", "scenario"}}
         print(json.dumps({"asked": said, "scenarios": [one.document() for one in outcomes]}, indent=1))
