@@ -1,6 +1,6 @@
 """Keylime's agents as software, in pull mode: a loopback server that answers its verifier with true quotes.
 
-Each has a P-256 attestation key and the same IMA list of which all is sent once; afterwards nothing is new. It knows the
+Each has a P-256 attestation key and the same IMA list, sent whole once; afterwards nothing is new. It knows the wire
 wire format alone, and nothing of Keylime's code.
 """
 
