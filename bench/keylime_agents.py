@@ -1,7 +1,7 @@
 """Keylime's agents as software, in pull mode: a loopback server that answers its verifier with true quotes.
 
 Each has a P-256 attestation key and the same IMA list, sent whole once; afterwards nothing is new. It knows the wire
-wire format alone, and nothing of Keylime's code.
+format alone, and nothing of Keylime's code.
 """
 
 import asyncio
@@ -94,8 +94,8 @@ class Agents:
             start = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             writer.write(start.encode() + b"Connection: close\r\n\r\n" + body)
             await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the verifier stops in the middle of it at the end of a run
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+            pass  # the run ends in the middle of it
         finally:
             writer.close()
 
