@@ -47,6 +47,7 @@ bench: ## CPU time against a C floor (and Keylime, when BARTIZAN_KEYLIME_PYTHON 
 	@scripts/venv
 	$(BIN)/python -m bench.run $(ARGS)
 	$(BIN)/python -m bench.service
+	$(BIN)/python -m bench.keylime_verifier
 	$(BIN)/python -m bench.reappraise
 
 crash-test: setup ## Kill the service 50 times under 200 nodes with emulated TPMs (ARGS="--nodes 20 --kills 5")

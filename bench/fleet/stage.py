@@ -50,14 +50,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a run is asked for. period, late, expired, seconds: seconds; storm: nodes that reboot at once."""
+    """What a run is asked for. period, late, seconds: seconds; storm: nodes that reboot at once."""
 
     period: int
     late: int
-    expired: int
     seconds: float
     storm: int
-    connections: int
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The fleet simulator's attesters send what the tests' own attester sends, only faster; and its client reads answers."""
+"""The fleet simulator's attesters send what the tests' own attester sends, and its client reads answers."""
 
 from dataclasses import replace
 
