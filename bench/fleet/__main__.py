@@ -105,6 +105,12 @@ def stage_of(asked: argparse.Namespace, scratch: Path, *, services: int, real: R
     )
 
 
+def verdict(outcome: Outcome) -> str:
+    """Whether it passed, and what did not hold."""
+    missed = [f"  does not hold: {one.what}; found {one.found}" for one in outcome.checks if not one.held]
+    return "\n".join(["  FAILED", *missed] if missed else ["  passed"])
+
+
 async def play(stage: Stage, names: Sequence[str], real: RealNodes | None) -> list[Outcome]:
     """These scenarios on one stage, one after the other."""
     outcomes = []
@@ -115,7 +121,7 @@ async def play(stage: Stage, names: Sequence[str], real: RealNodes | None) -> li
             for name, scenario in [("start", warm_up), *((name, {**SCENARIOS, **ALONE}[name]) for name in names)]:
                 say(f"{name}: {' '.join((scenario.__doc__ or '').split())}")
                 outcomes.append(await scenario(stage))
-                say(f"  {'passed' if outcomes[-1].passed else 'FAILED'}")
+                say(verdict(outcomes[-1]))
         finally:
             if real is not None:
                 await asyncio.to_thread(real.end)

@@ -47,7 +47,15 @@ async def _states(stage: Stage, *states: str) -> int:
 async def warm_up(stage: Stage) -> Outcome:
     """Everybody comes once after the start of the service, which builds each node's state again from what is kept."""
     stage.engine.add(stage.nodes, within=stage.terms.period)
-    return await _all_back(stage, "start")
+    outcome = await _all_back(stage, "start")
+    await _settle(stage)
+    return outcome
+
+
+async def _settle(stage: Stage) -> None:
+    """Spread the fleet over a period again: who waited for the same thing comes in step otherwise."""
+    stage.engine.add([node for node in stage.nodes if not node.busy], within=stage.terms.period)
+    await stage.measure(stage.terms.period)
 
 
 async def _all_back(stage: Stage, name: str) -> Outcome:
@@ -90,8 +98,7 @@ async def ceiling(stage: Stage) -> Outcome:
     figures = await stage.measure(min(stage.terms.seconds, 60.0))
     engine.hurry = False
     refused = _refused(stage)
-    engine.add([node for node in stage.nodes if not node.busy], within=stage.terms.period)
-    await stage.measure(30.0, done=lambda: not engine.waiting)
+    await _settle(stage)
     return Outcome(name="ceiling", figures=figures, checks=[refused, _levels(stage)])
 
 
@@ -151,6 +158,7 @@ async def restart(stage: Stage) -> Outcome:
     await asyncio.to_thread(stage.verifier.start)
     up = time.monotonic() - begun
     outcome = await _all_back(stage, "restart")
+    await _settle(stage)
     outcome.figures["up_after_seconds"] = round(up, 1)
     return outcome
 
