@@ -28,6 +28,9 @@ async def main(folder: Path, names: list[str]) -> None:
     agent_body.BODY_SECONDS = PATIENCE / 2
     if (folder / "patient").exists():
         server.BODY_SECONDS = server.KEEP_ALIVE = server.HEADER_SECONDS = agent_body.BODY_SECONDS = 30
+    if (folder / "crowded").exists():
+        server.BODY_SECONDS = server.KEEP_ALIVE = server.HEADER_SECONDS = agent_body.BODY_SECONDS = 30
+        server.CROWDED, server.CROWDED_KEEP_ALIVE = 3, PATIENCE
     rows = [(bytes.fromhex(name), f"n{number}", "compute") for number, name in enumerate(names)]
     with server.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]

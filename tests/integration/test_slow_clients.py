@@ -232,3 +232,27 @@ def test_a_stopped_service_leaves_one_whole_database_file(patient: Running, tmp_
 
     assert patient.process.wait(LONG) == 0
     assert [path.name for path in tmp_path.glob("bartizan.db*")] == ["bartizan.db"]
+
+
+def asked(client: http.client.HTTPConnection) -> http.client.HTTPResponse:
+    """The answer to one call on a connection that is kept, read to its end."""
+    client.request("POST", "/v1/agent/challenge", BODY, {"content-type": "application/cbor"})
+    answer = client.getresponse()
+    answer.read()
+    return answer
+
+
+def test_when_many_are_connected_an_idle_connection_is_kept_for_a_moment_only(tmp_path: Path) -> None:
+    (tmp_path / "crowded").touch()
+    with running(tmp_path) as service, ExitStack() as stack:
+        clients = [http.client.HTTPConnection("127.0.0.1", service.port, timeout=LONG) for _ in range(4)]
+        for one in clients:
+            stack.enter_context(closing(one)).connect()
+        first, second, third, fourth = clients
+
+        for one in (third, fourth):
+            assert asked(one).status == 404
+            assert one.sock.recv(1) == b""
+        for one in (first, second):
+            kept = (asked(one), one.sock)
+            assert (asked(one).status, one.sock) == (404, kept[1])

@@ -22,6 +22,10 @@ BODY_SECONDS = 90.0
 KEEP_ALIVE = 120
 """Seconds that an idle connection is kept: agents come back within their period."""
 MAX_CONNECTIONS = 20_000
+"""Beyond so many, uvicorn refuses everybody's requests, also on connections that stood before."""
+CROWDED = MAX_CONNECTIONS // 2
+CROWDED_KEEP_ALIVE = 2
+"""From so many connections on, an idle one is kept for so many seconds only: agents then connect anew each time."""
 STOP_SECONDS = 10
 """Patience with requests under way when the service stops."""
 
@@ -65,18 +69,22 @@ class ImpatientProtocol(HttpToolsProtocol):
         """The request is whole, and time is ours, unless it was answered before."""
         super().on_message_complete()
         self._whole = True
-        self._within(KEEP_ALIVE if self.cycle.response_complete else None)
+        self._within(self._idle() if self.cycle.response_complete else None)
 
     def on_response_complete(self) -> None:
         """The answer is out: time for another request, or for the rest of this one."""
         super().on_response_complete()
         if self.cycle.response_complete:
-            self._within(KEEP_ALIVE if self._whole else HEADER_SECONDS)
+            self._within(self._idle() if self._whole else HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there any more."""
         self._within(None)
         super().connection_lost(exc)
+
+    def _idle(self) -> float:
+        """How long the connection may wait for another request."""
+        return KEEP_ALIVE if len(self.connections) < CROWDED else CROWDED_KEEP_ALIVE
 
     def _within(self, seconds: float | None) -> None:
         """So long until the connection is closed, if nothing is achieved before."""
