@@ -22,10 +22,11 @@ from pathlib import Path
 
 import httpx
 
+from bench.fleet.verifier import process_cpu
 from bench.keylime_agents import ENC_ALGS, HASH_ALGS, MASK, SIGN_ALGS, Agents
 from bench.lists import write_list
 from bench.run import KEYLIME
-from bench.service import SIZES, attested, cpu_of
+from bench.service import SIZES, attested
 
 LIST = 500
 """Entries of the agents' IMA list."""
@@ -178,7 +179,7 @@ def children(pid: int) -> list[int]:
 
 def cpu_with_children(pid: int) -> float:
     """CPU seconds of a process and of all that it has started."""
-    return cpu_of(pid) + sum(map(cpu_of, children(pid)))
+    return process_cpu(pid) + sum(map(process_cpu, children(pid)))
 
 
 def registration(agents: Agents, port: int, *, named: str, text: str) -> Mapping[str, object]:
@@ -259,7 +260,7 @@ def main() -> None:
         print(ROW.format("attestation with nothing new", "Bartizan", "Keylime", "rate", "ratio"))
     for files in SIZES:
         their = asyncio.run(theirs(interpreter, files=files, count=asked.agents, seconds=asked.seconds))
-        ours = attested(files, count=asked.nodes, rounds=9, connections=16)
+        ours = attested(files, count=asked.nodes, rounds=9, connections=64)
         ratio = their["cpu"] / ours["cpu"]
         rows.append({"files": files, "bartizan": ours, "keylime": their, "ratio": ratio})
         if not asked.json:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.service import memory_of
+
 ROOT = Path(__file__).parents[2]
 TICK = os.sysconf("SC_CLK_TCK")
 HOST = "127.0.0.1"
@@ -18,6 +20,12 @@ METRIC = re.compile(r"^bartizan_(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 SILENT = "node silent"
 """What the service's log says of one node that is late; docs/explanation/service.md."""
+
+
+def process_cpu(pid: int) -> float:
+    """CPU seconds of a process so far, those of threads that have ended included; in hundredths."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 @dataclass(slots=True)
@@ -69,13 +77,11 @@ class Verifier:
 
     def cpu(self) -> float:
         """CPU seconds so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return process_cpu(self.pid)
 
     def memory(self) -> float:
         """Resident MiB."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+        return memory_of(self.pid)
 
     def database(self) -> int:
         """Bytes of the database without its write-ahead log."""
