@@ -139,6 +139,22 @@ def test_a_service_that_was_away_is_one_alarm_and_nobody_is_late(tmp_path: Path)
     asyncio.run(play())
 
 
+def test_after_a_short_restart_nobody_is_late_before_everybody_had_the_time_to_come(tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await small_fleet(here, 6)
+            await look(here, 110)
+        clock.forward(5)
+        async with side(tmp_path, clock=clock) as here:
+            before = await look(here, 119)
+            after = await look(here, 2)
+
+        assert (before[Silence.NONE], after[Silence.LATE]) == (6, 6)
+
+    asyncio.run(play())
+
+
 def test_a_restart_in_no_time_is_no_alarm(tmp_path: Path) -> None:
     async def play() -> None:
         clock = HandClock()

@@ -61,11 +61,12 @@ class Watch:
                 log.exception("the watch could not look")
 
     async def begin(self) -> None:
-        """At the start: if the service was away, nobody is late for it."""
+        """At the start nobody is late for the service: it may have been away, and it builds everybody's state again."""
         now = self.clock()
         since = await self.writer.submit(last_beat)
         await self.writer.submit(lambda connection: _started(connection, now.milliseconds))
         await self._since(now.milliseconds if since is None else since, now)
+        self._excuse(now.milliseconds)
         await self.writer.submit(lambda connection: set_beat(connection, now=now.milliseconds))
         self.beaten_at = self.looked_at = now.milliseconds
 
@@ -91,10 +92,11 @@ class Watch:
         """
         at, passed = now.milliseconds, now.milliseconds - before
         if passed > self.settings.late * SECOND:
-            self.excused_until = at + (self.settings.period + self.settings.late) * SECOND
+            self._excuse(at)
             missed = await self.writer.submit(lambda connection: _was_away(connection, passed, at))
             log.warning("the service was away", seconds=passed // SECOND, missed=missed)
         elif passed < 0:
+            self.excused_until += passed
             until = at + self.settings.period * SECOND
             await self.writer.submit(lambda connection: hasten(connection, until=until, issued=now.microseconds))
             for node in self.memory.all():
@@ -102,6 +104,10 @@ class Watch:
                 issued = min(known.nonce_issued, now.microseconds)
                 node.progress = replace(known, due=min(known.due, until), nonce_issued=issued)
             self.set_back()
+
+    def _excuse(self, at: int) -> None:
+        """Nobody is marked until everybody had the time to come."""
+        self.excused_until = at + (self.settings.period + self.settings.late) * SECOND
 
     def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
         found = self._mark(connection, late, expired, at) if at >= self.excused_until else {}
