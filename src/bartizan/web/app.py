@@ -24,7 +24,7 @@ def create_app(service: Service) -> Litestar:
     async def agent(scope: Scope, receive: Receive, send: Send) -> None:
         await endpoint(scope, receive, send)
 
-    @get("/.well-known/jwks.json", sync_to_thread=False, operation_id="show_keys", tags=["keys"], summary="Key set")
+    @get("/.well-known/jwks.json", sync_to_thread=True, operation_id="show_keys", tags=["keys"], summary="Key set")
     def jwks() -> dict[str, Any]:
         """The public keys that results are signed with (RFC 7517)."""
         return service.signer.jwks(service.clock())

@@ -17,6 +17,7 @@ from bartizan.app.service.clock import Clock, Now, system_clock
 from bartizan.app.service.enrolling import Enrolling
 from bartizan.app.service.housekeeping import Housekeeping
 from bartizan.app.service.keeping import Keeper
+from bartizan.app.service.key_stores import key_store
 from bartizan.app.service.keys import new_nonce_key, nonce_key
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.nonces import Nonces
@@ -101,6 +102,7 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
     folder = settings.folder
     anchors = load_roots(Path(settings.trust.roots)) if settings.trust.roots else built_in_roots()
     key = nonce_key(folder / "keys")
+    signer = Signer(store=key_store(settings), lifetime=settings.trust.ear_lifetime)
     attestation = settings.attestation
     with open_database(settings.database_url) as engine:
         rules, interning = RuleBook(), Interning()
@@ -136,11 +138,7 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 memory=memory,
                 rules=rules,
                 keeper=keeper,
-                signer=Signer(
-                    folder=folder / "keys" / "ear",
-                    lifetime=settings.trust.ear_lifetime,
-                    own=Path(settings.trust.ear_key) if settings.trust.ear_key else None,
-                ),
+                signer=signer,
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
