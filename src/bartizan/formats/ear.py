@@ -112,8 +112,13 @@ def decode_signing_key(pem: bytes) -> PemKey:
 
 
 def sign_ear(claims: dict[str, Any], key: EarKey) -> str:
-    """The claims as a JWT in compact serialisation (RFC 7515, 7.1); what the key raises escapes."""
-    header = {"alg": ALGORITHM, "typ": "JWT", "kid": thumbprint(key.public)}
+    """The claims as a JWT; what the key raises escapes."""
+    return sign_claims(claims, key, typ="JWT")
+
+
+def sign_claims(claims: dict[str, Any], key: EarKey, *, typ: str) -> str:
+    """Claims of a kind as a JWS in compact serialisation (RFC 7515, 7.1); what the key raises escapes."""
+    header = {"alg": ALGORITHM, "typ": typ, "kid": thumbprint(key.public)}
     signed = f"{_part(_json(header))}.{_part(_json(claims))}"
     return f"{signed}.{_part(key.sign(signed.encode()))}"
 

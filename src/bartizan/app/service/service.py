@@ -25,6 +25,7 @@ from bartizan.app.service.reappraising import Reappraising
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Settings
 from bartizan.app.service.signing import Signer
+from bartizan.app.service.statements import Statements, tell
 from bartizan.app.service.storm import Storm
 from bartizan.app.service.syslog import Syslog
 from bartizan.app.service.watch import Watch
@@ -36,6 +37,7 @@ from bartizan.store.writer import Writer
 
 Given = TypeVar("Given")
 RELOAD_SECONDS = 5
+STATEMENTS_SECONDS = 30
 log = structlog.get_logger("bartizan.service")
 
 
@@ -55,6 +57,7 @@ class Service:
     enrolling: Enrolling
     reappraising: Reappraising
     watch: Watch
+    statements: Statements
     syslog: Syslog
     attempts: Attempts
     housekeeping: Housekeeping
@@ -90,6 +93,22 @@ class Service:
                     await self.reload()
                 except Exception:  # the outermost loop: what stops one reading must not stop the next
                     log.exception("the rules could not be read")
+
+    async def check_statements(self) -> None:
+        """Say it where the database holds statements that were not made here."""
+        now = self.clock()
+        why, standing = await self.read(lambda connection: self.statements.look(connection, now))
+        if (why is not None) != standing:
+            await self.write(lambda connection: tell(connection, why, now=now))
+
+    async def keep_statements(self) -> None:
+        """Look at the statements now and then, until cancelled."""
+        while True:
+            try:
+                await self.check_statements()
+            except Exception:  # the outermost loop, as above
+                log.exception("the statements could not be checked")
+            await asyncio.sleep(STATEMENTS_SECONDS)
 
 
 @asynccontextmanager
@@ -143,6 +162,7 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
                 watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock, set_back=void_nonces),
+                statements=Statements(signer=signer),
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
                 housekeeping=Housekeeping(writer=writer, interning=interning, settings=settings.storage, clock=clock),
@@ -165,6 +185,7 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
         asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
         asyncio.create_task(service.keep_rules(), name="bartizan-rules"),
+        asyncio.create_task(service.keep_statements(), name="bartizan-statements"),
     ]
     try:
         yield

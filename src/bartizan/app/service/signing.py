@@ -13,11 +13,14 @@ from typing import Any
 from bartizan.app.service.clock import Now
 from bartizan.app.service.key_stores import KeyStore
 from bartizan.errors import ConfigError
-from bartizan.formats.ear import EarKey, ear_claims, public_jwk, sign_ear
+from bartizan.formats.ear import ALGORITHM, EarKey, ear_claims, public_jwk, sign_claims, sign_ear, thumbprint
+from bartizan.formats.key_file import NamedKey
 from bartizan.model.result import AttestationResult
 
 ANNOUNCED = 3600
 """Seconds between a new key's publication and its first signature: what Relying Parties may cache the key set."""
+STATEMENT = "bartizan-statement+jws"
+"""The `typ` of what is signed beside results: no reader of results takes it for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,23 @@ class Signer:
         end = min(expires, issued + self.lifetime)
         claims = ear_claims(result, issued_at=issued, expires=end, nonce=nonce, submodule=subject)
         return sign_ear(claims, _in_use(self._keys(now), now).key)
+
+    def state(self, said: dict[str, str | int | None], now: Now) -> str:
+        """A signature over something that is no result, as a JWS that has it inside.
+
+        Raises:
+            ConfigError, ConnectorError: the keys cannot be read or used.
+        """
+        return sign_claims(said, _in_use(self._keys(now), now).key, typ=STATEMENT)
+
+    def known(self) -> dict[str, NamedKey]:
+        """Every key that there is, by its name: what was ever signed here and its key still kept.
+
+        Raises:
+            ConfigError, ConnectorError: the keys cannot be read.
+        """
+        publics = [key.public for _, key in self.store.every()]
+        return {thumbprint(one): NamedKey(key=one, kid=thumbprint(one), alg=ALGORITHM) for one in publics}
 
     def jwks(self, now: Now) -> dict[str, Any]:
         """The published keys: the one in use, those announced, those whose tokens may be out.

@@ -8,11 +8,11 @@ from rich.text import Text
 
 from bartizan.app.reference_folder import read_reference, write_new
 from bartizan.cli.asking import asking
-from bartizan.cli.commands.finding import Reason
 from bartizan.cli.commands.policy import JUDGED_ANEW
 from bartizan.cli.commands.reference_out import Force, Out
 from bartizan.cli.console import GOOD, console, signed
 from bartizan.cli.options import AsJson
+from bartizan.cli.statements import Reason
 from bartizan.cli.times import until
 from bartizan.cli.wording import ago, hint, now, say, show_document, table_of
 from bartizan.connectors.service.client import ServiceClient
