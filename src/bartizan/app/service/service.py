@@ -63,6 +63,7 @@ class Service:
     housekeeping: Housekeeping
     started: Now
     rules_wanted: bool = False
+    trying: bool = False
 
     async def read(self, query: Callable[[Connection], Given]) -> Given:
         """What a query finds, asked in a thread of its own."""

@@ -298,3 +298,43 @@ class AuditEntry(Document, frozen=True):
     action: str
     target: str
     detail: str
+
+
+class StepTried(msgspec.Struct, frozen=True, kw_only=True):
+    """The state that a set is tried in."""
+
+    to: str
+
+
+class Standing(Document, frozen=True):
+    """Nodes at each level, and how many are contraindicated."""
+
+    levels: dict[str, int]
+    contraindicated: int
+
+
+class Moved(Document, frozen=True):
+    """A node that would stand elsewhere by the rules that were tried."""
+
+    node: str
+    before: int
+    after: int
+    contraindicated_before: bool
+    contraindicated_after: bool
+    worse: bool
+    check: str
+    why: str
+
+
+class Trial(Document, frozen=True):
+    """How far a trial is; the last line, `ended`, names nodes."""
+
+    ended: bool
+    total: int
+    done: int
+    unjudged: int
+    worse: int
+    better: int
+    before: Standing
+    after: Standing
+    moved: list[Moved]

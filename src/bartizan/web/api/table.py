@@ -25,6 +25,7 @@ from bartizan.web.api import (
     reviews,
     session,
     statements,
+    trials,
 )
 from bartizan.web.api.caller import guard, provide_service, provide_who
 from bartizan.web.api.operation import DEFAULT_BODY
@@ -44,6 +45,7 @@ ROUTES = (
     *statements.ROUTES,
     *policies.ROUTES,
     *references.ROUTES,
+    *trials.ROUTES,
     *audit.ROUTES,
     *alarms.ROUTES,
     *keys.ROUTES,
