@@ -8,13 +8,19 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from bartizan.cli.completing import scopes
 from bartizan.cli.console import GOOD, console
 from bartizan.cli.times import until
 from bartizan.cli.wording import clock, now, say, show_document, table_of
 from bartizan.connectors.service.client import ServiceClient
 from bartizan.connectors.service.documents import Statement
 
-Scope = Annotated[str, typer.Option("--scope", help="For which nodes: node:NAME, role:ROLE or all.", metavar="SCOPE")]
+Scope = Annotated[
+    str,
+    typer.Option(
+        "--scope", help="For which nodes: node:NAME, role:ROLE or all.", metavar="SCOPE", autocompletion=scopes
+    ),
+]
 Until = Annotated[str, typer.Option("--until", help="30m, 4h, 7d, or a time in UTC.", metavar="TIME")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit.", metavar="TEXT")]
 

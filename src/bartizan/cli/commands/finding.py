@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.cli.asking import asking
+from bartizan.cli.completing import checks
 from bartizan.cli.console import GOOD, console, counted, mark, urgency
 from bartizan.cli.options import AsJson
 from bartizan.cli.statements import Reason, Scope, Until, ended, listed, stated
@@ -71,7 +72,9 @@ def _table(groups: list[FindingGroup]) -> Table:
 def acknowledge(
     client: ServiceClient,
     *,
-    check: Annotated[str, typer.Argument(help="The check, as `finding list` shows it.", metavar="CHECK")],
+    check: Annotated[
+        str, typer.Argument(help="The check, as `finding list` shows it.", metavar="CHECK", autocompletion=checks)
+    ],
     scope: Scope,
     reason: Reason,
     end: Until,

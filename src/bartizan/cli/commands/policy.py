@@ -8,6 +8,7 @@ from rich.text import Text
 
 from bartizan.app.evidence_folder import read_file
 from bartizan.cli.asking import asking
+from bartizan.cli.completing import policies
 from bartizan.cli.console import GOOD, console, signed
 from bartizan.cli.options import AsJson
 from bartizan.cli.trials import followed, told
@@ -20,7 +21,7 @@ PATH = "/v1/policies"
 MAX_POLICY = 1 << 20
 JUDGED_ANEW = "every node is judged anew, without being asked; bartizan reappraisal: how far that is"
 app = typer.Typer(no_args_is_help=True, help="Appraisal policies of the service.", rich_markup_mode=None)
-Number = Annotated[int, typer.Argument(help="As `policy list` shows it.", metavar="ID", min=1)]
+Number = Annotated[int, typer.Argument(help="As `policy list` shows it.", metavar="ID", min=1, autocompletion=policies)]
 
 
 @app.command("list")

@@ -12,6 +12,7 @@ from bartizan.app.reference_folder import read_reference, write_new
 from bartizan.cli.asking import asking
 from bartizan.cli.commands.policy import JUDGED_ANEW
 from bartizan.cli.commands.reference_out import Force, Out
+from bartizan.cli.completing import references
 from bartizan.cli.console import GOOD, console, signed
 from bartizan.cli.options import AsJson
 from bartizan.cli.statements import Reason
@@ -26,7 +27,9 @@ from bartizan.model.reference import ReferenceState
 
 PATH = "/v1/references"
 app = typer.Typer(no_args_is_help=True, help="Reference Values at a service.", rich_markup_mode=None)
-Number = Annotated[int, typer.Argument(help="As `reference service list` shows it.", metavar="ID", min=1)]
+Number = Annotated[
+    int, typer.Argument(help="As `reference service list` shows it.", metavar="ID", min=1, autocompletion=references)
+]
 STATES = {
     ReferenceState.PROPOSED: ("– proposed", "magenta"),
     ReferenceState.APPROVED: ("✔ approved", "green"),

@@ -42,7 +42,12 @@ class ServiceClient:
     """A way to one service. Every method raises DeclinedError where it says no, ConnectorError where it cannot."""
 
     def __init__(
-        self, reach: Reach, *, transport: httpx.BaseTransport | None = None, pause: Callable[[float], None] = time.sleep
+        self,
+        reach: Reach,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.url = checked_url(reach.url)
         if reach.pin is not None and not self.url.startswith("https:"):
@@ -55,7 +60,7 @@ class ServiceClient:
             base_url=self.url,
             headers=headers,
             transport=transport or httpx.HTTPTransport(verify=tls_context(reach.pin)),
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
             trust_env=False,
         )
 
