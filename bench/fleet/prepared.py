@@ -26,6 +26,7 @@ from bartizan.store.database import newest_version
 from bartizan.store.joining import register_eks
 from bartizan.store.rules import Author, add_set
 from bartizan.store.tables import node as node_table
+from bartizan.web.logs import set_up_logging
 from bench.fleet.attester import Node, node
 from bench.fleet.shapes import Shapes, update_files
 from tests.simulator.attester import Attester, document, message
@@ -36,6 +37,8 @@ AT_ONCE = 200
 """Nodes that come in side by side, so that they share transactions."""
 KEPT_STATES = 1000
 """Of nodes, in memory while they come in."""
+DAY = 86_400
+"""Seconds until they are due: nobody is late while the others come in."""
 DONE = "fleet.json"
 Say = Callable[[str], None]
 
@@ -73,6 +76,7 @@ def prepared(cache: Path, *, count: int, files: int, new: int, say: Say) -> Path
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    set_up_logging()
     begun = time.monotonic(), time.process_time()
     asyncio.run(_make(folder, count=count, document=reference_of(files, new), say=say))
     wall, cpu = time.monotonic() - begun[0], time.process_time() - begun[1]
@@ -84,7 +88,7 @@ def prepared(cache: Path, *, count: int, files: int, new: int, say: Say) -> Path
 
 async def _make(folder: Path, *, count: int, document: bytes, say: Say) -> None:
     settings = Settings(
-        data=str(folder), attestation=Attestation(full_waiting=AT_ONCE), storage=Storage(states=KEPT_STATES)
+        data=str(folder), attestation=Attestation(period=DAY, full_waiting=AT_ONCE), storage=Storage(states=KEPT_STATES)
     )
     async with open_service(settings) as service:
         await service.write(
