@@ -12,12 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bartizan.app.demo.verifier_process import VerifierProcess
 from bartizan.app.service.settings import Settings
 from bartizan.formats.reference_file import encode_reference
 from bartizan.model.digest import HashAlg
@@ -54,26 +53,9 @@ def prepare(data: Path, count: int, files: int) -> None:
         register_eks(connection, [(node.ek.name, node.name, node.role) for node in nodes(count)], author=AUTHOR)
 
 
-@contextmanager
-def running(data: Path) -> Iterator[tuple[int, int]]:
-    """The service on this folder: its process id and port."""
-    command = [sys.executable, "-m", "bartizan", "serve", "--data", str(data), "--port", "0", "--plain", "--json"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            yield process.pid, int(json.loads(_document(process))["url"].rpartition(":")[2])
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _document(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("}"):
-            break
-    return "".join(lines)
+def running(data: Path) -> VerifierProcess:
+    """The service on this folder, for a `with` block."""
+    return VerifierProcess(data=data, options=("--data", str(data), "--plain"))
 
 
 def cpu_of(pid: int) -> float:
@@ -92,8 +74,9 @@ def attested(files: int, *, count: int, rounds: int, connections: int) -> dict[s
     with tempfile.TemporaryDirectory(prefix="bartizan-bench-") as folder:
         data = Path(folder)
         prepare(data, count, files)
-        with running(data) as (pid, port):
-            options = {"port": port, "nodes": count, "rounds": rounds, "connections": connections}
+        with running(data) as service:
+            pid = service.pid
+            options = {"port": service.port, "nodes": count, "rounds": rounds, "connections": connections}
             arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
             command = [sys.executable, "-m", "bench.rounds", *arguments]
             with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fleet:
@@ -146,8 +129,8 @@ def due_scan() -> dict[str, float]:
                     found = behind(connection, silence=Silence.NONE, due_before=1, limit=10_000)
                     times.append(time.process_time() - begun)
                     assert len(found) == ENROLLED // 100
-        with running(data) as (pid, _):
-            return {"scan": statistics.median(times), "memory": memory_of(pid)}
+        with running(data) as service:
+            return {"scan": statistics.median(times), "memory": memory_of(service.pid)}
 
 
 def main() -> None:

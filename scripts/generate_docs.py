@@ -148,6 +148,7 @@ Written by `make docs` from the program itself; do not edit it here.
 | 1 | judged bad |
 | 2 | refused: it cannot be decoded or used, or the command line is wrong |
 | 3 | a failure outside: network, TPM, an external program |
+| 141 | whoever reads the output has gone, as after `| head` |
 
 With `--json` a command prints [one JSON document](json.md) on standard output and nothing else.
 """

@@ -1,9 +1,5 @@
 """A service as a process on loopback, and nodes of software that enrol and attest there over real HTTP. Not a test."""
 
-import json
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from bartizan.app.demo.verifier_process import VerifierProcess
 from bartizan.app.service.settings import Settings
 from bartizan.connectors.service.address import tls_context
 from bartizan.store.accounts import ensure_default_project
@@ -61,20 +58,8 @@ class Service:
 @contextmanager
 def served(data: Path, *more: str) -> Iterator[Service]:
     """`bartizan serve` on this folder, until the block ends."""
-    command = [sys.executable, "-m", "bartizan", "serve", "--data", str(data), "--port", "0", "--json", *more]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if line.startswith("}"):
-                break
-        try:
-            found = json.loads(said)
-            yield Service(data=data, url=found["url"], pin=found["pin"])
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+    with VerifierProcess(data=data, options=("--data", str(data), *more)) as process:
+        yield Service(data=data, url=process.url, pin=process.pin)
 
 
 def known(data: Path, nodes: Sequence[Attester]) -> None:

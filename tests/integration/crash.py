@@ -9,12 +9,8 @@ answered is written down by the node's side, and held against the database after
 (4) no node needs a person: in the end every node is accepted again.
 """
 
-import json
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +25,7 @@ from bartizan.agent.collector import LocalCollector
 from bartizan.agent.loop import Agent, Parts
 from bartizan.agent.state import Node, Store
 from bartizan.agent.transport import HttpService, Reply
+from bartizan.app.demo.verifier_process import VerifierProcess
 from bartizan.app.service.settings import Settings
 from bartizan.connectors.swtpm.manufacture import Factory, manufacture, open_factory
 from bartizan.connectors.swtpm.process import run_tpm
@@ -123,39 +120,6 @@ class Fleet:
             agent.close()
 
 
-@dataclass
-class Verifier:
-    """The service as a process on one data folder and one port."""
-
-    data: Path
-    config: Path
-    port: int = 0
-    process: "subprocess.Popen[str] | None" = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "bartizan", "serve", "--config", str(self.config), "--plain", "--json"]
-        log = (self.data / "service.log").open("a")
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port)], stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        log.close()
-        assert self.process.stdout is not None
-        said = ""
-        for line in self.process.stdout:
-            said += line
-            if line.startswith("}"):
-                break
-        assert said, (self.data / "service.log").read_text()[-2000:]
-        self.port = int(json.loads(said)["url"].rpartition(":")[2])
-
-    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        assert self.process is not None
-        self.process.send_signal(how)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
 @contextmanager
 def machines(factory: Factory, folder: Path, count: int) -> Iterator[list[Host]]:
     """So many machines that have booted, each with a TPM of its own."""
@@ -168,7 +132,7 @@ def machines(factory: Factory, folder: Path, count: int) -> Iterator[list[Host]]
         yield hosts
 
 
-def prepare(data: Path, factory: Factory, names: Sequence[str]) -> Verifier:
+def prepare(data: Path, factory: Factory, names: Sequence[str]) -> VerifierProcess:
     """A service that will let these nodes in."""
     roots = data / "roots"
     roots.mkdir(parents=True)
@@ -185,7 +149,7 @@ def prepare(data: Path, factory: Factory, names: Sequence[str]) -> Verifier:
         for name in names:
             digest = token_digest(f"token of {name}")
             add_token(connection, digest, node_name=name, role="compute", expires_at=FAR, author=author)
-    return Verifier(data=data, config=config)
+    return VerifierProcess(data=data, options=("--config", str(config), "--plain"), log=data / "service.log")
 
 
 def until(what: str, holds: Callable[[], bool]) -> float:
@@ -250,7 +214,7 @@ def crash(folder: Path, *, nodes: int, kills: int, seed: int) -> dict[str, float
             fleet.stop.set()
             for thread in fleet.threads:
                 thread.join()
-            verifier.kill(signal.SIGTERM)
+            verifier.stop()
         assert not fleet.failures, fleet.failures
         kept = check(verifier.data, fleet, {name: sent.accepted for name, sent in fleet.sent.items()})
     for name, sent in fleet.sent.items():

@@ -13,10 +13,9 @@ from bartizan.agent.transport import HttpService
 from bartizan.collect.templates import EK_RSA2048
 from bartizan.collect.tpm import ENDORSEMENT, Tpm
 from bartizan.model.digest import HashAlg
-from tests.integration.agent_host import POSTURE, Host
+from tests.integration.agent_host import POSTURE, Host, measured
 from tests.integration.agent_verifier import NODE, Document, Verifier, serving
 from tests.unit.agent_parts import SettableClock
-from tests.unit.ima_lists import ng
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_it_enrols_and_attests_and_sends_less_the_second_time(host: Host, agent:
     assert first["ima"]["first"] == 0
     assert "boot" not in second
     assert second["posture_digest"] == HashAlg.SHA256.digest(POSTURE)
-    assert second["ima"]["entries"] == ng(b"/usr/bin/new").binary()
+    assert second["ima"]["entries"] == measured(b"/usr/bin/new")
     assert third["ima"] == {"first": second["ima"]["first"] + 1, "entries": b""}
     assert verifier.result is not None
     assert agent.progress.level == verifier.result.level >= 2
@@ -94,7 +93,7 @@ def test_a_new_process_goes_on_where_the_old_one_was(
 
     assert [path.rpartition("/")[2] for path, _ in verifier.seen[3:]] == ["challenge", "evidence"]
     assert "boot" not in sent
-    assert sent["ima"]["entries"] == ng(b"/usr/bin/new").binary()
+    assert sent["ima"]["entries"] == measured(b"/usr/bin/new")
 
 
 def test_a_posture_that_changed_is_sent(host: Host, agent: Agent, verifier: Verifier) -> None:
@@ -108,7 +107,7 @@ def test_a_list_that_became_shorter_is_sent_in_full_with_a_note(host: Host, agen
     host.measure(b"/usr/bin/evil")
     attest(agent, verifier)
     path = host.root / IMA_LIST
-    path.write_bytes(path.read_bytes().removesuffix(ng(b"/usr/bin/evil").binary()))
+    path.write_bytes(path.read_bytes().removesuffix(measured(b"/usr/bin/evil")))
     sent = attest(agent, verifier)
 
     assert sent["ima"]["first"] == 0

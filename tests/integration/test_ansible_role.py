@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from bartizan.app.demo.verifier_process import VerifierProcess
 from bartizan.connectors.swtpm.manufacture import Factory
 from tests.architecture.tree import ROOT
 from tests.integration.agent_host import Host
-from tests.integration.crash import Verifier, prepare, until
+from tests.integration.crash import prepare, until
 
 ANSIBLE = shutil.which("ansible-playbook")
 NOBODY = "65534:65534"
@@ -42,7 +43,7 @@ class Control:
 
     folder: Path
     host: Host
-    verifier: Verifier
+    verifier: VerifierProcess
 
     @property
     def state(self) -> Path:

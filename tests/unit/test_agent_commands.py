@@ -147,6 +147,14 @@ def test_a_service_that_is_away_is_given_up_after_a_while(
     assert "no success within" in capsys.readouterr().err
 
 
+def test_enrol_says_that_it_tries_again_and_for_how_long(console: Console, capsys: Capture) -> None:
+    console.answers(NoAnswer("refused"), NoAnswer("refused"), reply(200, OPENED), reply(200, ENROLLED))
+
+    assert console(*ENROL) == 0
+    said = capsys.readouterr().err
+    assert said == "bartizan-agent: refused\nbartizan-agent: not enrolled yet; trying again for up to 60 s\n"
+
+
 def test_run_goes_on_until_it_is_ended(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     console.enrolled()
     console.answers(reply(200, given(due_in=0)), judged())

@@ -1,10 +1,12 @@
 """How nodes come in, over the JSON API: registered EKs, reviews."""
 
 from pathlib import Path
+from typing import Any
 
 from bartizan.model.node import Role
 from tests.simulator.attester import Attester
 from tests.unit.api_side import Api, asked
+from tests.unit.test_service_takeovers import swapped_ak
 
 CSV = {"content-type": "text/csv"}
 EKS = "/v1/endorsement-keys"
@@ -131,6 +133,25 @@ def test_another_projects_reviews_are_not_there(tmp_path: Path) -> None:
         assert (await api.get("/v1/reviews", by="stranger"))["items"] == []
         for verb in ("approve", "reject"):
             await api.post(f"/v1/reviews/1/{verb}", {"reason": "mine"}, by="stranger", status=404)
+
+    asked(play, tmp_path)
+
+
+def state_of(items: list[dict[str, Any]], number: int) -> tuple[str, str | None]:
+    found = next(one for one in items if one["id"] == number)
+    return found["state"], found["reason"]
+
+
+def test_an_approval_that_was_not_used_lets_no_retired_node_in(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        swapped = swapped_ak(await api.enrolled("compute-01"))
+        assert (await api.side.call("enrol", swapped.enrol()))[0] == 202
+        await api.post("/v1/reviews/1/approve", {"reason": "state lost"}, status=200)
+        await api.post("/v1/nodes/compute-01/retire", {"reason": "stolen"}, status=200)
+
+        assert (await api.side.call("enrol", swapped.enrol()))[0] == 202
+        assert state_of((await api.get("/v1/reviews"))["items"], 1) == ("closed", "compute-01 was retired: stolen")
+        assert (await api.get("/v1/nodes"))["items"] == []
 
     asked(play, tmp_path)
 

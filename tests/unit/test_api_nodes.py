@@ -213,6 +213,11 @@ def test_history_has_an_entry_for_each_change(tmp_path: Path) -> None:
         assert (shown["entry"], shown["result"]["level"]) == (entry, entry["level"])
         (before,) = (await api.get(page["next"]))["items"]
         assert before["number"] < entry["number"]
+        assert (before["check"], before["why"]) == (None, None)
+        changed = await api.get(f"/v1/nodes/compute-01/history/{before['number']}")
+        gone = {one["why"] for one in changed["result"]["findings"]}
+        new = {one["why"] for one in shown["result"]["findings"]}
+        assert entry["why"].removeprefix("no longer: ") in gone ^ new
         await api.get("/v1/nodes/compute-01/history/999", status=404)
 
     asked(play, tmp_path)
@@ -265,6 +270,8 @@ def test_the_enrol_line_has_everything(tmp_path: Path) -> None:
         assert made["made"]["used_at"] is None
         number = made["made"]["id"]
         assert (await api.ask("DELETE", f"/v1/join-tokens/{number}", by="operator")).status_code == 204
-        assert ("operator", "join-token.withdraw", "node:compute-01") in await api.audit()
+        again = await api.ask("DELETE", f"/v1/join-tokens/{number}", by="operator")
+        assert (again.status_code, "has expired or was withdrawn already" in again.text) == (409, True)
+        assert [entry[1:] for entry in await api.audit()].count(("join-token.withdraw", "node:compute-01")) == 1
 
     asked(play, tmp_path)

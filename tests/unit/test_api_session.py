@@ -98,7 +98,7 @@ def test_tokens_of_others_are_made_and_seen_by_a_security_officer_only(tmp_path:
         assert (await api.ask("DELETE", f"/v1/api-tokens/{made['made']['id']}", by="operator")).status_code == 404
         seen = {by: len((await api.get("/v1/api-tokens", by=by))["items"]) for by in ("operator", "auditor", "viewer")}
         assert seen == {"operator": 1, "auditor": 5, "viewer": 2}
-        await api.post("/v1/api-tokens", body | {"account": "nobody"}, by="security-officer", status=404)
+        await api.post("/v1/api-tokens", body | {"account": "nobody"}, by="security-officer", status=422)
 
     asked(play, tmp_path)
 

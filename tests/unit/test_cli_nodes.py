@@ -154,8 +154,10 @@ def test_a_node_is_retired_with_a_reason(double: Double) -> None:
 
 def test_history_is_shown(double: Double) -> None:
     entry = {"number": 7, "boot": None, "first_at": WHEN, "last_at": WHEN, "level": 2, "contraindicated": True}
+    entry |= {"check": "ima.known-files", "why": "/usr/bin/cat is a known file with other content"}
     double.on("GET /v1/nodes/n/history", page(entry))
 
+    assert "ima.known-files: /usr/bin/cat" in " ".join(run("node", "history", "n").out.split())
     assert "2026-06-01 00:00:00 UTC" in run("node", "history", "n").out
     assert run("node", "history", "n", "--json").document == {"history": [entry]}
     double.on("GET /v1/nodes/n/history", page())
@@ -178,6 +180,39 @@ def test_the_exit_code_of_a_verdict(double: Double, changes: dict[str, Any], mor
 
     assert run("result", "get", "compute-01", *more).code == code
     assert run("result", "get", "compute-01", *more, "--json").code == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": "late"}, "late, a fresh verdict is required"),
+        ({}, "level 3, 4 is required"),
+        ({"contraindicated": True}, "contraindicated"),
+    ],
+)
+def test_a_verdict_that_is_not_what_is_required_says_why(double: Double, changes: dict[str, Any], words: str) -> None:
+    double.on("GET /v1/nodes/compute-01/result", verdict(**changes))
+
+    said = " ".join(run("result", "get", "compute-01", "--require", "4").out.split())
+    assert words in said.split("not good: ")[1]
+    reasons = run("result", "get", "compute-01", "--require", "4", "--json").document["reasons"]
+    assert any(words in reason for reason in reasons)
+    assert run("result", "get", "compute-01", "--json").document["reasons"] == (
+        reasons[:1] if "contraindicated" in changes else []
+    )
+
+
+def test_registered_eks_are_listed_and_taken_back(double: Double) -> None:
+    key = {"id": 4, "name": "compute-01", "role": "compute", "ek_name": "000b11"}
+    double.on("GET /v1/endorsement-keys", page(key))
+    double.on("DELETE /v1/endorsement-keys/4", httpx.Response(204))
+
+    assert "000b11" in run("token", "registered").out
+    assert run("token", "registered", "--json").document == {"registered": [key]}
+    assert run("token", "unregister", "4").out == "taken back: registration 4\n"
+    assert run("token", "unregister", "4", "--json").document == {"unregistered": 4}
+    double.on("GET /v1/endorsement-keys", page())
+    assert "token import" in run("token", "registered").out
 
 
 def test_a_verdict_is_written_as_a_signed_token(double: Double, tmp_path: Path) -> None:

@@ -1,11 +1,20 @@
 """The service as agents meet it: challenges, attestations kept, refusals that change nothing, restarts."""
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from bartizan.app.service.judging import judge
+from bartizan.formats.reference_file import encode_reference
 from bartizan.model.node import Silence
+from bartizan.model.reference import ReferenceState
+from bartizan.store.rules import add_set
 from tests.simulator.attester import Attester
-from tests.unit.service_side import HandClock, Side, played, side
+from tests.simulator.machine import reference
+from tests.unit.service_side import ADMIN, HandClock, Side, played, side
 
 
 def test_a_node_enrols_attests_and_attests_again(tmp_path: Path) -> None:
@@ -76,5 +85,32 @@ def test_the_watch_marks_the_silent_late_then_expired_and_forgets_it_when_they_s
 
         assert seen == [Silence.NONE, Silence.LATE, Silence.EXPIRED]
         assert known.progress.silence is Silence.NONE
+
+    played(scene, tmp_path)
+
+
+def test_what_other_rules_judged_is_judged_anew_beside_the_requests_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[bool] = []
+
+    def judging(*arguments: Any, **named: Any) -> object:  # noqa: ANN401  whatever it is given
+        threads.append(threading.current_thread() is threading.main_thread())
+        return judge(*arguments, **named)
+
+    async def scene(here: Side) -> None:
+        node = Attester(name="n1", entries=50)
+        await here.attest(node, await here.enrol(node))
+        monkeypatch.setattr("bartizan.app.service.attesting.judge", judging)
+        await here.attest(node)
+        known = encode_reference(reference().set)
+        await here.service.write(
+            lambda connection: add_set(connection, "known", known, ReferenceState.APPROVED, author=ADMIN)
+        )
+        await here.service.read(here.service.rules.read)
+        for _ in range(2):
+            await here.attest(node)
+
+        assert threads == [True, False, True]
 
     played(scene, tmp_path)

@@ -194,18 +194,35 @@ def test_a_node_that_an_operator_retired_does_not_come_back_by_its_old_approval(
     played_with_ca(scene, tmp_path)
 
 
-def test_an_approval_does_not_cover_a_node_that_came_after_it_was_asked_for(tmp_path: Path) -> None:
+def test_a_review_ends_when_its_name_comes_in_by_a_token(tmp_path: Path) -> None:
     async def scene(here: Side) -> None:
         stranger, honest = Attester(name="n1", keys="stranger"), Attester(name="n1")
         review = await in_review(here, asking(stranger))
         here.clock.forward(1)
         await here.token("secret", "n1")
         await joined(here, honest, asking(honest, "secret"))
-        await decide(here, review, APPROVED)
 
+        (closed,) = await here.service.read(all_reviews)
+        assert (closed.state, closed.reason) == (CLOSED, "n1 was enrolled by token 1 of tester")
         again = await in_review(here, asking(stranger))
 
         assert (review.kind, again.kind) == ("unknown-node", "other-tpm")
+        assert await enrolled(here) == {"n1": honest.uid}
+
+    played_with_ca(scene, tmp_path)
+
+
+def test_an_approval_does_not_cover_a_node_that_came_after_it_was_given(tmp_path: Path) -> None:
+    async def scene(here: Side) -> None:
+        stranger, honest = Attester(name="n1", keys="stranger"), Attester(name="n1")
+        await decide(here, await in_review(here, asking(stranger)), APPROVED)
+        here.clock.forward(1)
+        await here.token("secret", "n1")
+        await joined(here, honest, asking(honest, "secret"))
+
+        again = await in_review(here, asking(stranger))
+
+        assert again.kind == "other-tpm"
         assert await enrolled(here) == {"n1": honest.uid}
 
     played_with_ca(scene, tmp_path)

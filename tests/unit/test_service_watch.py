@@ -132,7 +132,7 @@ def test_a_service_that_was_away_is_one_alarm_and_nobody_is_late(tmp_path: Path)
 
         assert [one[Silence.NONE] for one in found] == [6, 6, 6]
         assert late[Silence.LATE] == 6
-        assert "away for 3600 s; 6 nodes" in alarm.why
+        assert "for 60 minutes until now; 6 nodes were due meanwhile" in alarm.why
         async with side(tmp_path, clock=clock) as here:
             assert [one.cleared_at is None for one in await raised(here, "away")] == [False]
 

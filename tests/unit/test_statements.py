@@ -216,10 +216,10 @@ def test_a_statement_verifies_with_the_published_key_and_is_no_result(tmp_path: 
         decode_ear(token.payload)
 
 
-def test_only_so_many_signatures_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_statements_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bartizan.app.service.statements.REMEMBERED", 2)
     some = statements(tmp_path)
     made = [some.signed(Statement(**{**_fields(WINDOW), "reason": str(n)}), Now(START)) for n in range(4)]
 
     assert all(map(some.believed, made + made))
-    assert len(some._read) == 2
+    assert len(some._believed) == 2

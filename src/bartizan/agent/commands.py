@@ -125,7 +125,7 @@ def enrol(arguments: Namespace) -> int:
 
 
 def _enrol(agent: Agent, *, wait: bool) -> int:
-    begun = time.monotonic()
+    begun, told = time.monotonic(), False
     while True:
         pause = agent.step()
         if agent.node.node is not None and agent.is_kept:
@@ -139,6 +139,9 @@ def _enrol(agent: Agent, *, wait: bool) -> int:
             return 0
         if agent.state is State.BACKING_OFF and not wait and time.monotonic() - begun > ENROL_PATIENCE:
             raise NoAnswer(f"no success within {ENROL_PATIENCE:g} s: {agent.progress.last_error}")
+        if agent.state is State.BACKING_OFF and not told:
+            warn(f"not enrolled yet; trying again {'until it succeeds' if wait else f'for up to {ENROL_PATIENCE:g} s'}")
+            told = True
         _sleep(pause)
 
 

@@ -15,6 +15,13 @@ def what_changed(old: Iterable[Finding], new: Iterable[Finding], *, worse: bool)
     return (came or went) if worse else (went or came)
 
 
+def in_words(cause: Finding | None, new: Iterable[Finding]) -> str:
+    """Why, as a sentence: what is said now, or no longer."""
+    if cause is None:
+        return ""
+    return cause.why if cause in list(new) else f"no longer: {cause.why}"
+
+
 def _beyond(known: list[Finding], some: list[Finding]) -> Finding | None:
     there = {(one.id, one.tier, one.why) for one in known}
     fresh = [one for one in some if (one.id, one.tier, one.why) not in there and not one.passes]

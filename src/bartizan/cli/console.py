@@ -6,6 +6,7 @@ Text from evidence is printed through rich's Text, never as markup; the console 
 import errno
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -32,6 +33,8 @@ from bartizan.model.result import Finding, Pointer, Tier
 
 GOOD, BAD, REFUSED, OUTSIDE = 0, 1, 2, 3
 """Exit codes: good, judged bad, refused (cannot be decoded or used), outside failure."""
+READER_GONE = 128 + signal.SIGPIPE
+"""As a shell tells of a program that a broken pipe ended: `| head` is no failure, and nothing was judged good."""
 MARKS: Mapping[Tier, tuple[str, str]] = {
     Tier.AFFIRMING: ("✔ affirming", "green"),
     Tier.WARNING: ("! warning", "yellow"),
@@ -264,4 +267,4 @@ def give_up(error: OutputError) -> int:
     if not error.broken:
         with suppress(OutputError):
             _say("outside failure", str(error))
-    return OUTSIDE
+    return READER_GONE if error.broken else OUTSIDE

@@ -88,8 +88,22 @@ def decode_findings(raw: bytes) -> tuple[Finding, ...]:
     Raises:
         DecodeError: no such array.
     """
+    return _findings(json_value(raw, "findings"))
+
+
+def decode_kept_findings(raw: bytes) -> tuple[Finding, ...]:
+    """The findings of a result's whole document.
+
+    Raises:
+        DecodeError: it has none.
+    """
+    document = json_value(raw, "result")
+    return _findings(document.get("findings") if isinstance(document, dict) else None)
+
+
+def _findings(value: object) -> tuple[Finding, ...]:
     try:
-        rows = msgspec.convert(json_value(raw, "findings"), list[_Finding], strict=True)
+        rows = msgspec.convert(value, list[_Finding], strict=True)
     except msgspec.ValidationError as error:
         raise DecodeError("findings", 0, str(error)) from error
     return tuple(

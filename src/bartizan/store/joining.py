@@ -116,8 +116,9 @@ def use_token(connection: Connection, number: int, *, now: int) -> bool:
 
 
 def withdraw_token(connection: Connection, number: int, *, now: int) -> bool:
-    """Make a token useless; False if there is none, or it was used."""
+    """Make a token useless; False if there is none, or it was used, or is useless already."""
     query = update(join_token).where(join_token.c.id == number, join_token.c.used_at.is_(None))
+    query = query.where(join_token.c.expires_at > now)
     return connection.execute(query.values(expires_at=now)).rowcount == 1
 
 
@@ -206,6 +207,15 @@ def decide_review(connection: Connection, number: int, *, state: str, by: str, r
 def close_review(connection: Connection, number: int) -> None:
     """A review counts no more: an approval lets in once, or what was asked is another question by now."""
     connection.execute(update(review).where(review.c.id == number, review.c.state != REJECTED).values(state=CLOSED))
+
+
+def close_overtaken(connection: Connection, *, ek_name: bytes, node_name: str | None, reason: str, now: int) -> None:
+    """Reviews of this EK, or of this name where one is given, count no more: what they ask is decided otherwise."""
+    about = review.c.ek_name == ek_name
+    if node_name is not None:
+        about |= review.c.node_name == node_name
+    query = update(review).where(about, review.c.state.in_((OPEN, APPROVED)))
+    connection.execute(query.values(state=CLOSED, reason=reason, decided_at=now))
 
 
 def reviews(connection: Connection, *, state: str | None) -> list[Review]:

@@ -32,6 +32,11 @@ class Host:
     root: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def tpm(self) -> str:
+        """Where its TPM is, as the agent's options have it."""
+        return f"tcp:{self.running.address[0]}:{self.running.address[1]}"
+
     def boot(self, boot: Boot) -> None:
         """Power off and on, and measure what was recorded."""
         with self.lock, self.running.connect() as tpm:
@@ -99,11 +104,11 @@ class LiveAgent:
             self._stop.wait(min(wait, LONGEST_WAIT))
 
 
-def agent_for(host: Host, *, url: str, pin: str, role: str, token: str, folder: Path) -> LiveAgent:
+def agent_for(host: Host, *, url: str, pin: str | None, role: str, token: str, folder: Path) -> LiveAgent:
     """An agent that will enrol by this token. folder: where it keeps its state."""
     store = Store(folder)
     store.prepare()
-    opener = tpm_opener(f"tcp:{host.running.address[0]}:{host.running.address[1]}")
+    opener = tpm_opener(host.tpm)
     parts = Parts(
         HttpService(url, pin),
         LocalCollector(Machine(host.root, opener, None), store),

@@ -1,4 +1,4 @@
-"""The service as the live demonstration runs it: a process of its own on loopback, which can be paused and killed."""
+"""The service as a process of its own on loopback, to be paused and killed: for demonstration, tests and benches."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from bartizan.errors import ConnectorError
 
@@ -18,13 +19,17 @@ MAX_SAID = 4096
 
 @dataclass(slots=True, kw_only=True)
 class VerifierProcess:
-    """The service on one data folder; `port` stays the same over restarts."""
+    """The service on one data folder; `port` stays the same over restarts.
+
+    options: of `bartizan serve`, beside those for port and output; log: where its log goes, nowhere without one.
+    """
 
     data: Path
-    settings: Path
+    options: tuple[str, ...]
+    log: Path = Path(os.devnull)
     port: int = 0
     url: str = ""
-    pin: str = ""
+    pin: str | None = None
     _process: "subprocess.Popen[str] | None" = None
 
     def start(self) -> None:
@@ -33,10 +38,10 @@ class VerifierProcess:
         Raises:
             ConnectorError: it ended instead; what it said is part of the message.
         """
-        command = [sys.executable, "-m", "bartizan", "serve", "--config", str(self.settings), "--json"]
-        with self._log.open("a") as log:
+        command = [sys.executable, "-m", "bartizan", "serve", *self.options, "--json", "--port", str(self.port)]
+        with self.log.open("a") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own program
-                [*command, "--port", str(self.port)],
+                command,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -45,7 +50,7 @@ class VerifierProcess:
         said = json.loads(self._announcement() or "{}")
         if "url" not in said:
             self.kill()
-            raise ConnectorError(f"the service did not start: {self._log.read_text(errors='replace')[-MAX_SAID:]}")
+            raise ConnectorError(f"the service did not start: {self.log.read_text(errors='replace')[-MAX_SAID:]}")
         self.url, self.pin = said["url"], said["pin"]
         self.port = int(self.url.rpartition(":")[2])
 
@@ -88,8 +93,24 @@ class VerifierProcess:
             os.kill(self._process.pid, which)
 
     @property
-    def _log(self) -> Path:
-        return self.data / "service.log"
+    def pid(self) -> int:
+        """Of the process.
+
+        Raises:
+            ConnectorError: it does not run.
+        """
+        if self._process is None:
+            raise ConnectorError("the service does not run")
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it in order."""
+        self.stop()
 
 
 @contextmanager
@@ -105,9 +126,5 @@ def run_verifier(data: Path, *, roots: Path, period: int, late: int, expired: in
         f'data = "{data}"\n[attestation]\nperiod = {period}\nlate = {late}\nexpired = {expired}\n'
         f'[trust]\nroots = "{roots}"\near_lifetime = {late + period}\n'
     )
-    verifier = VerifierProcess(data=data, settings=settings)
-    verifier.start()
-    try:
+    with VerifierProcess(data=data, options=("--config", str(settings)), log=data / "service.log") as verifier:
         yield verifier
-    finally:
-        verifier.stop()

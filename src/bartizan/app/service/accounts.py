@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from bartizan.app.service.admission import DEFAULT_PROJECT_ID
 from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.passwords import hash_password
-from bartizan.app.service.refusals import Conflict, Missing, NotAllowed
+from bartizan.app.service.refusals import Conflict, Missing, NotAllowed, Unfit
 from bartizan.app.service.service import Service
 from bartizan.app.service.signing_in import WITHIN, digest_of, new_token
 from bartizan.model.node import Role
@@ -103,7 +103,7 @@ async def make_api_token(service: Service, who: Who, wanted: WantedToken) -> tup
     """A new API token, and what is kept of it.
 
     Raises:
-        Missing: no such account. NotAllowed: it is not the asker's to make.
+        Unfit: no such account. NotAllowed: it is not the asker's to make.
     """
     own = wanted.account in {None, who.account}
     if not own and not (who.whole and who.role is Role.SECURITY_OFFICER):
@@ -117,7 +117,7 @@ async def make_api_token(service: Service, who: Who, wanted: WantedToken) -> tup
     def run(connection: Connection, author: Author) -> ApiToken:
         owner = find_account(connection, name=wanted.account or who.account)
         if owner is None:
-            raise Missing(f"no account {wanted.account!a}")
+            raise Unfit(f"account: {wanted.account!a} is none")
         if wanted.role not in WITHIN[owner.role]:
             raise NotAllowed(f"a token of {owner.name} ({owner.role}) cannot have the role {wanted.role}")
         new = NewApiToken(

@@ -35,6 +35,7 @@ from bartizan.store.joining import (
     PendingEnrolment,
     Review,
     begin_enrolment,
+    close_overtaken,
     close_review,
     drop_enrolment,
     find_enrolment,
@@ -178,6 +179,8 @@ class Enrolling:
         )
         due = now.milliseconds + self.settings.period * 1000
         record = add_node(connection, new, now=now.milliseconds, due=due)
+        overtaken = f"{new.name} was enrolled by {new.enrolled_by}"
+        close_overtaken(connection, ek_name=new.ek_name, node_name=new.name, reason=overtaken, now=now.milliseconds)
         return Enrolled(record=record, replaced=tuple(gone.uid for gone in admission.replaces))
 
 

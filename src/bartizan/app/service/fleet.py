@@ -1,20 +1,24 @@
 """What people and Relying Parties ask about nodes: their state now, their verdict, a signed one. It judges nothing."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
+from bartizan.app.changed_verdict import in_words, what_changed
 from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.clock import Now
 from bartizan.app.service.refusals import Conflict, Missing
 from bartizan.app.service.service import Service
 from bartizan.app.service.settings import Attestation
+from bartizan.formats.result_json import decode_kept_findings
 from bartizan.formats.strict import json_value
 from bartizan.model.node import Silence
-from bartizan.model.result import State
+from bartizan.model.result import Finding, State
+from bartizan.store.joining import close_overtaken
 from bartizan.store.nodes import NodeFilter, NodeRow, find_row, retire_node
 from bartizan.store.results import KeptResult, find_result
 from bartizan.store.rules import Author
@@ -93,6 +97,29 @@ async def standing_of(service: Service, who: Who, given: str) -> Standing:
     return Standing(node=node, state=state_of(node.due, service.settings.attestation, service.clock()), result=result)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A verdict of the history. cause, why: the finding that made it another than the one before, and in words."""
+
+    row: KeptResult
+    cause: Finding | None
+    why: str
+
+
+def told_history(rows: Sequence[KeptResult]) -> list[Told]:
+    """Verdicts, the newest first, each with what made it another than the one behind it in the list."""
+    found = [decode_kept_findings(row.document) for row in rows]
+    told: list[Told] = []
+    for place, row in enumerate(rows):
+        cause = None
+        if place + 1 < len(rows):
+            before = rows[place + 1]
+            fell = (not row.contraindicated, row.level) <= (not before.contraindicated, before.level)
+            cause = what_changed(found[place + 1], found[place], worse=fell)
+        told.append(Told(row=row, cause=cause, why=in_words(cause, found[place])))
+    return told
+
+
 async def signed_result(service: Service, standing: Standing, *, nonce: str | None) -> str:
     """The verdict as an EAR that ends when the node's state expires, at the latest.
 
@@ -114,7 +141,7 @@ async def signed_result(service: Service, standing: Standing, *, nonce: str | No
 
 
 async def retire(service: Service, who: Who, given: str, *, reason: str) -> NodeRow:
-    """Take a node off the list of the enrolled; its history stays, and its EK's registration is spent.
+    """Take a node off the list of the enrolled; its history stays, and its EK's registration is spent, its reviews too.
 
     Raises:
         Missing: there is no such node. Conflict: it is retired already.
@@ -125,6 +152,8 @@ async def retire(service: Service, who: Who, given: str, *, reason: str) -> Node
         if node.retired_at is not None:
             raise Conflict(f"node {node.name} ({node.uid}) is retired already")
         retire_node(connection, node.id, at=author.now)
+        why = f"{node.name} was retired: {reason}"
+        close_overtaken(connection, ek_name=node.ek_name, node_name=None, reason=why, now=author.now)
         return replace(node, retired_at=author.now)
 
     def deed(node: NodeRow) -> Deed:

@@ -47,7 +47,7 @@ async def cancel_join_token(service: Service, who: Who, number: int) -> None:
     """Make a join token useless.
 
     Raises:
-        Missing: there is none that the asker may see. Conflict: it was used.
+        Missing: there is none that the asker may see. Conflict: it was used, or is useless already.
     """
 
     def run(connection: Connection, author: Author) -> JoinToken:
@@ -55,7 +55,8 @@ async def cancel_join_token(service: Service, who: Who, number: int) -> None:
         if found is None:
             raise Missing(f"no join token {number}")
         if not withdraw_token(connection, number, now=author.now):
-            raise Conflict(f"the join token {number} was used already")
+            how = "was used" if found.used_at is not None else "has expired or was withdrawn"
+            raise Conflict(f"the join token {number} {how} already: it lets nobody in")
         return found
 
     await change(

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from bartizan.app.attest_again import NodeState, judged_by, reappraise
 from bartizan.app.attest_node import Rules
-from bartizan.app.changed_verdict import what_changed
+from bartizan.app.changed_verdict import in_words, what_changed
 from bartizan.app.service.policies import named_policy
 from bartizan.app.service.references import Step, after_step, may_go, stored_set
 from bartizan.app.service.refusals import Conflict, UnknownNode
@@ -140,7 +140,6 @@ def _both(state: NodeState, now: Rules, tried: Rules, service: Service) -> tuple
 def _moved(name: str, old: AttestationResult, new: AttestationResult) -> Moved:
     worse = _rank(new) < _rank(old)
     cause = what_changed(old.findings, new.findings, worse=worse)
-    gone = cause is not None and cause in old.findings
     return Moved(
         node=name,
         before=old.level,
@@ -149,7 +148,7 @@ def _moved(name: str, old: AttestationResult, new: AttestationResult) -> Moved:
         contraindicated_after=new.contraindicated,
         worse=worse,
         check="" if cause is None else cause.id,
-        why="" if cause is None else f"no longer: {cause.why}" if gone else cause.why,
+        why=in_words(cause, new.findings),
     )
 
 

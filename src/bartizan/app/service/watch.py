@@ -20,6 +20,7 @@ from bartizan.store.watching import behind, counts, due_before, hasten, mark
 from bartizan.store.writer import Writer
 
 SECOND = 1000
+MINUTE = 60
 LOOK_EVERY = 1
 """Seconds between two looks."""
 BEAT_EVERY = 5 * SECOND
@@ -165,10 +166,19 @@ def _started(connection: Connection, at: int) -> None:
         clear_alarms(connection, kind, now=at)
 
 
+def _span(milliseconds: int) -> str:
+    seconds = milliseconds // SECOND
+    return f"{seconds} s" if seconds < 2 * MINUTE else f"{seconds // MINUTE} minutes"
+
+
 def _was_away(connection: Connection, away: int, now: int) -> int:
     """Say it, once; returns how many nodes could not attest meanwhile."""
     missed = due_before(connection, now)
-    why = f"the service was away for {away // SECOND} s; {missed} nodes could not attest meanwhile"
+    nodes = "1 node was" if missed == 1 else f"{missed} nodes were"
+    why = (
+        f"the service did not run, or stood still, for {_span(away)} until now; {nodes} due meanwhile, through no fault"
+        " of their own: none is marked late before all had the time to come back"
+    )
     raise_alarm(connection, "away", why, now=now)
     set_beat(connection, now=now)
     return missed

@@ -276,7 +276,7 @@ def retire(
 @app.command()
 @asking()
 def history(client: ServiceClient, *, node: NodeName, limit: Limit = 50, as_json: AsJson = False) -> int:
-    """Show a node's former verdicts, the newest first: one line for each change, from its first to its last time.
+    """Show a node's former verdicts, the newest first: a line for each change, and the finding that made it.
 
     Example: `bartizan node history compute-01 --limit 5`. Exit: 0 shown, 2 no such node, 3 the service cannot be asked.
     """
@@ -284,14 +284,15 @@ def history(client: ServiceClient, *, node: NodeName, limit: Limit = 50, as_json
     if as_json:
         show_document({"history": entries})
     elif entries:
-        rows = [_history_row(entry) for entry in entries]
-        console.print(table_of(["number", "from", "until", "boot", "level"], rows, fold="level"))
+        columns = ["number", "from", *(["until", "boot"] if wide() else []), "level", "why"]
+        console.print(table_of(columns, [_history_row(entry) for entry in entries], fold="why"))
     else:
         say("nothing was accepted of this node yet")
     return GOOD
 
 
 def _history_row(entry: HistoryEntry) -> list[str | Text]:
-    boot = NO_PLACE if entry.boot is None else str(entry.boot)
+    more = [clock(entry.last_at), NO_PLACE if entry.boot is None else str(entry.boot)] if wide() else []
     mark = level_mark(entry.level, contraindicated=entry.contraindicated)
-    return [str(entry.number), clock(entry.first_at), clock(entry.last_at), boot, mark]
+    why = f"{entry.check}: {entry.why}" if entry.check else ""
+    return [str(entry.number), clock(entry.first_at), *more, mark, why]

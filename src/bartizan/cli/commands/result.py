@@ -21,7 +21,7 @@ from bartizan.connectors.service.verdict import verdict_of
 from bartizan.errors import ConfigError
 from bartizan.formats.inert import inert
 from bartizan.model.ear import EarAppraisal
-from bartizan.model.result import Claim, State, Tier
+from bartizan.model.result import AttestationResult, Claim, State, Tier
 
 EAR = "application/eat+jwt"
 app = typer.Typer(no_args_is_help=True, help="Attestation Results as signed tokens.", rich_markup_mode=None)
@@ -142,17 +142,34 @@ def get(
     found = client.get(path_of(node, "/result"), Result)
     verdict = verdict_of(found)
     files = {} if ear is None else _write_ear(client, found, ear, nonce)
+    faults = _faults(verdict, require)
     if as_json:
         about = {"node": found.node, "id": found.id, "attested_at": found.last_at, "due_at": found.due_at}
-        show_document({**about, "since": found.first_at, "result": found.result, **files})
+        show_document({**about, "since": found.first_at, "result": found.result, "reasons": faults, **files})
     else:
         _print_standing(found, show_all=show_all)
         for name, path in files.items():
             say(f"{name} written: {path}")
         if ear is not None:
             hint(f"whoever relies on it: bartizan result show {ear} --key {files['keys']}")
-    fits = require is None or (verdict.level >= require and verdict.state is State.FRESH)
-    return GOOD if fits and not verdict.contraindicated else BAD
+    if faults and not as_json:
+        say(f"not good: {'; '.join(faults)}", style="bold red")
+    return BAD if faults else GOOD
+
+
+def _faults(verdict: AttestationResult, require: int | None) -> list[str]:
+    """Why a verdict is not what is asked for."""
+    found = []
+    if verdict.contraindicated:
+        worst = next((one for one in verdict.findings if one.tier is Tier.CONTRAINDICATED and not one.passes), None)
+        found.append("contraindicated" + (f" by {worst.id}: {worst.why}" if worst else ""))
+    if require is not None and verdict.level < require:
+        rung = next((one for one in verdict.ladder if one.number > verdict.level), None)
+        kept = f", kept from level {rung.number} by {', '.join(rung.missing)}" if rung and rung.missing else ""
+        found.append(f"level {verdict.level}, {require} is required{kept}")
+    if require is not None and verdict.state is not State.FRESH:
+        found.append(f"{verdict.state.value}, a fresh verdict is required")
+    return found
 
 
 def _write_ear(client: ServiceClient, found: Result, path: Path, nonce: str | None) -> dict[str, str]:

@@ -12,9 +12,10 @@ from bartizan.cli.console import GOOD, console, counted
 from bartizan.cli.options import AsJson
 from bartizan.cli.wording import ago, clock, hint, now, say, show_document, table_of, wide
 from bartizan.connectors.service.client import ServiceClient
-from bartizan.connectors.service.documents import JoinToken, JoinTokenMade, JoinTokenWanted, Registered
+from bartizan.connectors.service.documents import JoinToken, JoinTokenMade, JoinTokenWanted, Registered, RegisteredKey
 
 PATH = "/v1/join-tokens"
+KEYS = "/v1/endorsement-keys"
 MAX_KEYS = 16 << 20
 app = typer.Typer(no_args_is_help=True, help="Join tokens: how nodes come in.", rich_markup_mode=None)
 
@@ -125,9 +126,51 @@ def import_keys(
 
     Exit: 0 registered, 2 refused, 3 the service cannot be asked.
     """
-    found = client.upload("/v1/endorsement-keys", Registered, read_file(file, limit=MAX_KEYS), "text/csv")
+    found = client.upload(KEYS, Registered, read_file(file, limit=MAX_KEYS), "text/csv")
     if as_json:
         show_document(found)
     else:
         say(f"registered: {counted(found.new, 'new EK')}")
+        hint("bartizan token registered: all of them; bartizan token unregister ID: take one back")
+    return GOOD
+
+
+@app.command()
+@asking()
+def registered(client: ServiceClient, *, as_json: AsJson = False) -> int:
+    """List the EKs that are registered: their nodes enrol without a token, once.
+
+    Example: `bartizan token registered`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
+    """
+    found = list(client.items(KEYS, RegisteredKey))
+    if as_json:
+        show_document({"registered": found})
+    elif found:
+        rows = [[str(one.id), one.name, one.role, one.ek_name] for one in found]
+        console.print(table_of(["id", "node", "role", "EK name"], rows, fold="EK name"))
+    else:
+        say("no EK is registered. Register some with:")
+        hint("  bartizan token import FILE")
+    return GOOD
+
+
+@app.command()
+@asking()
+def unregister(
+    client: ServiceClient,
+    *,
+    number: Annotated[int, typer.Argument(help="Its id, as `token registered` shows it.", metavar="ID", min=1)],
+    as_json: AsJson = False,
+) -> int:
+    """Take the registration of an EK back: nobody comes in by it any more. A node that did stays.
+
+    Example: `bartizan token unregister 4`. Needs the role operator.
+
+    Exit: 0 taken back, 2 refused, 3 the service cannot be asked.
+    """
+    client.send("DELETE", f"{KEYS}/{number}", type(None))
+    if as_json:
+        show_document({"unregistered": number})
+    else:
+        say(f"taken back: registration {number}")
     return GOOD

@@ -48,7 +48,7 @@ class Result(Document, frozen=True):
 
 
 class HistoryEntry(Document, frozen=True):
-    """A former verdict."""
+    """A former verdict; check, why: what made it another than the one before."""
 
     number: int
     boot: int | None
@@ -56,6 +56,8 @@ class HistoryEntry(Document, frozen=True):
     last_at: datetime
     level: int
     contraindicated: bool
+    check: str | None = None
+    why: str | None = None
 
 
 class JoinToken(Document, frozen=True):
@@ -131,6 +133,15 @@ class ApiTokenMade(Document, frozen=True):
 
     token: str
     made: ApiToken
+
+
+class RegisteredKey(Document, frozen=True):
+    """A registered EK and the node that it is for."""
+
+    id: int
+    name: str
+    role: str
+    ek_name: str
 
 
 class Registered(Document, frozen=True):

@@ -26,6 +26,7 @@ from bartizan.app.service.refusals import (
 )
 from bartizan.errors import BartizanError, ConfigError, ConnectorError, DecodeError, PolicyError, VerifyError
 from bartizan.web.api.asked import Asked
+from bartizan.web.api.faults import UNDERSTOOD, fault, said
 
 MEDIA_TYPE = "application/problem+json"
 STORE_BUSY = 5
@@ -63,9 +64,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: str = ""
 
 
-def answer(_: Asked, error: Exception) -> Response[bytes]:
+def answer(request: Asked, error: Exception) -> Response[bytes]:
     """The answer to a request that failed."""
-    found = _of_framework(error) if isinstance(error, HTTPException) else _of_ours(error)
+    found = _of_framework(error, request) if isinstance(error, HTTPException) else _of_ours(error)
     headers: dict[str, str] = {}
     if found.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="bartizan"'
@@ -102,14 +103,15 @@ def _of_ours(error: Exception) -> Problem:
     return problem(*kind, str(error), errors=error.errors if isinstance(error, Unfit) else ())
 
 
-def _of_framework(error: HTTPException) -> Problem:
+def _of_framework(error: HTTPException, request: Asked) -> Problem:
     status = HTTPStatus(error.status_code)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _bug(error)
     rows = error.extra if isinstance(error.extra, list) else []
-    errors = tuple(": ".join(str(row[key]) for key in ("key", "message") if row.get(key)) for row in rows)
+    errors = tuple(fault(row, request) for row in rows)
+    detail = UNDERSTOOD if rows else said(error.detail)
     kind = "unusable" if status == HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "-")
-    return problem(status, kind, error.detail, errors=errors)
+    return problem(status, kind, detail, errors=errors)
 
 
 def _bug(error: Exception) -> Problem:

@@ -8,21 +8,21 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
-from bartizan.app.service.fleet import Standing, seen_node, signed_result, standing_of
+from bartizan.app.service.fleet import Standing, Told, seen_node, signed_result, standing_of, told_history
 from bartizan.app.service.refusals import Missing
 from bartizan.formats.strict import json_value
-from bartizan.store.results import KeptResult, find_result, history
+from bartizan.store.results import history
 from bartizan.web.api.asked import Asked
 from bartizan.web.api.caller import Asker, Serving
 from bartizan.web.api.operation import Described
 from bartizan.web.api.paging import before_number, newest_first
-from bartizan.web.api.shapes import Cursor, Limit, Number, Page, PathName, moment
+from bartizan.web.api.shapes import NONCE_PATTERN, Cursor, Limit, Number, Page, PathName, moment
 from bartizan.web.api.tags import tagged
 
 EAR = "application/eat+jwt"
 Nonce = Annotated[
     str | None,
-    QueryParameter(pattern=r"^[A-Za-z0-9+/=_.-]{8,88}(?!\n)$", description="Goes into the EAR's eat_nonce"),
+    QueryParameter(pattern=NONCE_PATTERN, description="Goes into the EAR's eat_nonce"),
 ]
 
 
@@ -38,7 +38,10 @@ class ResultShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict of a node's history, without its findings."""
+    """A verdict of a node's history, without its findings; check, why: the one that made it another than before.
+
+    Both are null for a node's first verdict, and where only what is in order changed.
+    """
 
     number: int
     boot: int | None
@@ -46,6 +49,8 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
     level: int
     contraindicated: bool
+    check: str | None
+    why: str | None
 
 
 class HistoryShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,10 +95,12 @@ async def list_history(
 ) -> Page[HistoryEntry]:
     """A node's verdicts, the newest first: one entry for each change."""
     before = before_number(cursor, "history")
-    rows = await service.read(
-        lambda connection: history(connection, seen_node(connection, who, node).id, before=before, limit=limit + 1)
+    told = await service.read(
+        lambda connection: told_history(
+            history(connection, seen_node(connection, who, node).id, before=before, limit=limit + 1)
+        )
     )
-    return newest_first(request, rows, entry_of, order="history", limit=limit, number=lambda row: row.id)
+    return newest_first(request, told, entry_of, order="history", limit=limit, number=lambda one: one.row.id)
 
 
 @get(
@@ -105,12 +112,12 @@ async def list_history(
 )
 async def show_history_entry(service: Serving, who: Asker, node: PathName, number: Number) -> HistoryShown:
     """A verdict of a node's history in full."""
-    row = await service.read(
-        lambda connection: _of_node(find_result(connection, number), seen_node(connection, who, node).id)
+    rows = await service.read(
+        lambda connection: history(connection, seen_node(connection, who, node).id, before=number + 1, limit=2)
     )
-    if row is None:
+    if not rows or rows[0].id != number:
         raise Missing(f"no verdict {number} in the history of this node")
-    return HistoryShown(entry=entry_of(row), result=json_value(row.document, "kept result"))
+    return HistoryShown(entry=entry_of(told_history(rows)[0]), result=json_value(rows[0].document, "kept result"))
 
 
 def result_shown(standing: Standing) -> ResultShown:
@@ -125,8 +132,9 @@ def result_shown(standing: Standing) -> ResultShown:
     )
 
 
-def entry_of(row: KeptResult) -> HistoryEntry:
+def entry_of(one: Told) -> HistoryEntry:
     """A verdict as the history lists it."""
+    row, cause = one.row, one.cause
     return HistoryEntry(
         number=row.id,
         boot=row.boot,
@@ -134,11 +142,9 @@ def entry_of(row: KeptResult) -> HistoryEntry:
         last_at=moment(row.last_at),
         level=row.level,
         contraindicated=row.contraindicated,
+        check=None if cause is None else cause.id,
+        why=None if cause is None else one.why,
     )
-
-
-def _of_node(row: KeptResult | None, node: int) -> KeptResult | None:
-    return row if row is not None and row.node == node else None
 
 
 ROUTES = (show_result, list_history, show_history_entry)

@@ -11,6 +11,7 @@ NAME_PATTERN = r"^[A-Za-z0-9._-]{1,128}(?!\n)$"
 WILD_PATTERN = r"^[A-Za-z0-9._-]{0,128}\*?(?!\n)$"
 TEXT_PATTERN = r"^[^\x00-\x1f\x7f]+(?!\n)$"
 SCOPE_PATTERN = r"^(all|(node|role):[A-Za-z0-9._-]{1,128})(?!\n)$"
+NONCE_PATTERN = r"^[A-Za-z0-9+/=_.-]{8,88}(?!\n)$"
 MAX_NUMBER = (1 << 53) - 1
 """The greatest whole number that every JSON reader has."""
 MAX_LIMIT = 500

@@ -37,19 +37,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     contraindicated: int
 
 
-class MovedShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A node that would stand elsewhere; check, why: the finding that does it."""
-
-    node: str
-    before: int
-    after: int
-    contraindicated_before: bool
-    contraindicated_after: bool
-    worse: bool
-    check: str
-    why: str
-
-
 class TrialLine(msgspec.Struct, frozen=True, kw_only=True):
     """How far the trial is. ended: the last line, which alone names nodes: the worst first, a thousand at most.
 
@@ -64,7 +51,7 @@ class TrialLine(msgspec.Struct, frozen=True, kw_only=True):
     better: int
     before: Standing
     after: Standing
-    moved: list[MovedShown]
+    moved: list[Moved]
 
 
 @post(
@@ -125,17 +112,13 @@ def _line(trial: Trial, *, ended: bool) -> bytes:
         better=trial.better,
         before=_standing(trial.before, trial.contraindicated_before),
         after=_standing(trial.after, trial.contraindicated_after),
-        moved=[_shown(one) for one in trial.moved] if ended else [],
+        moved=trial.moved if ended else [],
     )
     return msgspec.json.encode(line) + b"\n"
 
 
 def _standing(levels: dict[int, int], contraindicated: int) -> Standing:
     return Standing(levels={str(level): levels[level] for level in sorted(levels)}, contraindicated=contraindicated)
-
-
-def _shown(one: Moved) -> MovedShown:
-    return msgspec.convert(one, MovedShown, from_attributes=True)
 
 
 ROUTES = (try_a_policy, try_a_reference)
