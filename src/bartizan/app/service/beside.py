@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from bartizan.app.service.check_names import known_check
 from bartizan.app.service.admission import DEFAULT_PROJECT_ID
 from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.refusals import Conflict, Missing, NotAllowed, Unfit
@@ -97,8 +98,7 @@ async def acknowledge(service: Service, who: Who, wanted: WantedAcknowledgement)
         Unfit: there is no such check, or the time is over or too long.
     """
     now = service.clock().milliseconds
-    if wanted.check not in service.rules.rules.catalogue:
-        raise Unfit(f"check: {wanted.check!a} is none; see docs/reference/checks.md")
+    known_check(service.rules.rules, wanted.check)
     if not now < wanted.expires_at <= now + LONGEST_ACKNOWLEDGEMENT:
         raise Unfit(f"expires_at: a time within {LONGEST_ACKNOWLEDGEMENT // DAY} days expected")
     values = {"check": wanted.check, "scope": wanted.scope, "path": wanted.path, "reason": wanted.reason}
