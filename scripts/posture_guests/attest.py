@@ -9,10 +9,9 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from bartizan.agent.cbor import encode
 from bartizan.agent.collector import LocalCollector, Machine
 from bartizan.agent.keys import tpm_opener
-from bartizan.agent.messages import Asked, evidence_request
+from bartizan.agent.messages import Asked, enrol_request, evidence_request
 from bartizan.agent.state import Store
 from bartizan.collect.posture.document import collect_posture
 
@@ -45,7 +44,7 @@ class Attester:
         folder.mkdir(mode=0o700)
         given = Machine(Path("/"), tpm_opener(None), lambda: self.posture())
         self.collector = LocalCollector(given, Store(folder))
-        say("ENROL", packed(encode(self.collector.identity().members())))
+        say("ENROL", packed(enrol_request("guest", "compute", None, self.collector.identity())))
         id_object, secret, self.node = heard("CREDENTIAL")
         say("SECRET", self.collector.activate(base64.b64decode(id_object), base64.b64decode(secret)).hex())
 

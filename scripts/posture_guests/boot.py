@@ -169,11 +169,11 @@ def keep_evidence(boot: str, console: Console, factory: Factory) -> None:
         raise SystemExit(f"{boot}: the attestation key was not activated")
     folder = ATTESTED / boot
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "identity.cbor").write_bytes(console.identity)
+    (folder / "enrol.cbor").write_bytes(console.identity)
     for name, raw in console.evidence.items():
         (folder / f"{name}.cbor.z").write_bytes(zlib.compress(raw, 9))
-    for certificate in (factory.root_certificate, factory.issuer_certificate):
-        shutil.copyfile(certificate, ATTESTED / certificate.name.replace("cert", "").replace("swtpm-localca-", ""))
+    shutil.copyfile(factory.root_certificate, ATTESTED / "ek_root.pem")
+    shutil.copyfile(factory.issuer_certificate, ATTESTED / "ek_issuer.pem")
 
 
 def main() -> None:

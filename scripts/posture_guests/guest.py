@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,6 +42,7 @@ SETTINGS = {
     "fs/protected_symlinks": ("1", "0", "KRN-014"),
     "fs/suid_dumpable": ("0", "1", "KRN-016"),
     "kernel/dmesg_restrict": ("1", "0", "KRN-009"),
+    "kernel/io_uring_disabled": ("2", "0", "KRN-004"),
     "kernel/kptr_restrict": ("2", "0", "KRN-002"),
     "kernel/perf_event_paranoid": ("3", "1", "KRN-010"),
     "kernel/randomize_va_space": ("2", "0", "KRN-011"),
@@ -303,6 +305,7 @@ if __name__ == "__main__":
         main()
         print(f"GUEST done after {time.monotonic() - started:.0f} s", flush=True)
     except Exception as error:  # noqa: BLE001  # the console is all there is
+        traceback.print_exc()
         print(f"GUEST failed: {error!r}", flush=True)
     sys.stdout.flush()
     subprocess.run(["/bin/busybox", "poweroff", "-f"], check=False)

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from bartizan.app.enrol_node import SECRET_BYTES, close_enrolment, open_enrolment
-from bartizan.formats.cbor import decode_cbor
+from bartizan.formats.agent_message import decode_enrol
 from bartizan.formats.tpm2 import decode_public, encode_credential
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.evidence import ReportedIdentity
@@ -24,7 +24,7 @@ def unpacked(text: str) -> bytes:
 
 @dataclass(kw_only=True)
 class Console:
-    """One boot of one guest: what it sent, in documents by name; `identity` is its enrolment, once that is complete."""
+    """One boot of one guest: its request to enrol, whether that was completed, and its evidence by name."""
 
     identity: bytes = b""
     enrolled: bool = False
@@ -50,8 +50,8 @@ class Console:
         return None
 
     def _reported(self) -> ReportedIdentity:
-        sent = decode_cbor(self.identity)
-        return ReportedIdentity(ak=decode_public(sent["ak"]), ek=decode_public(sent["ek"]), ek_certificate=None)
+        sent = decode_enrol(self.identity)
+        return ReportedIdentity(ak=decode_public(sent.ak), ek=decode_public(sent.ek), ek_certificate=None)
 
     def _credential(self, identity: bytes) -> str:
         self.identity, self.secret = identity, os.urandom(SECRET_BYTES)

@@ -131,6 +131,16 @@ def test_microcode_is_unknown_where_the_kernel_cannot_tell(files: dict[str, str]
     assert why in one.finding.why
 
 
+def test_a_guest_is_not_asked_for_the_microcode_of_its_host(tmp_path: Path) -> None:
+    host = tree("hardened_apparmor")
+    info = host.files["/proc/cpuinfo"].replace("flags\t\t: ", "flags\t\t: hypervisor ")
+    assert info != host.files["/proc/cpuinfo"]
+    edit = {"files": {"/proc/cpuinfo": info}, "absent": ["/sys/devices/system/cpu/vulnerabilities/old_microcode"]}
+    result = judged(host.change(edit).write(tmp_path))
+
+    assert "the microcode is the host's" in result.inapplicable["HWT-007"]
+
+
 def test_amd_processors_have_rules_of_their_own(tmp_path: Path) -> None:
     edit = {
         "absent": ["/sys/module/kvm_intel"],
