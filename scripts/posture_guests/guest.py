@@ -59,7 +59,6 @@ def tell(name: str) -> None:
     print(f"\nPOSTURE {name} {base64.b64encode(zlib.compress(raw, 9)).decode()}", flush=True)
 
 
-
 def hardened() -> None:
     for name, (good, _, _) in SETTINGS.items():
         write(f"/proc/sys/{name}", good)

@@ -38,7 +38,10 @@ class Console:
                 return self._credential(unpacked(text))
             case ["SECRET", text]:
                 close_enrolment(
-                    self._reported(), secret=self.secret, answer=bytes.fromhex(text), anchors=TrustAnchors(anchors=(), intermediates=())
+                    self._reported(),
+                    secret=self.secret,
+                    answer=bytes.fromhex(text),
+                    anchors=TrustAnchors(anchors=(), intermediates=()),
                 )
                 self.enrolled = True
             case ["CHALLENGE", _]:

@@ -25,7 +25,6 @@ FILTER = bytes.fromhex("20000000000000001500000165000000060000000100050006000000
 """Load the system call's number; ptrace (101) is denied, everything else allowed."""
 
 
-
 def write(path: str, text: str) -> None:
     Path(path).write_text(text, encoding="ascii")
 

@@ -220,7 +220,11 @@ def test_rules_of_the_posture_keep_a_node_of_level_4_from_level_5() -> None:
 def test_a_mistyped_check_is_refused_and_those_like_it_are_named(tmp_path: Path) -> None:
     async def play(api: Api) -> None:
         await api.enrolled("compute-01")
-        for typed, meant in (("ima.known-file", "ima.known-files"), ("krn-02", "KRN-002"), ("posture.hots", "posture.host")):
+        for typed, meant in (
+            ("ima.known-file", "ima.known-files"),
+            ("krn-02", "KRN-002"),
+            ("posture.hots", "posture.host"),
+        ):
             said = await api.get(f"/v1/nodes?check={typed}", status=422)
             assert "did you mean" in said["detail"]
             assert meant in said["detail"]

@@ -144,9 +144,7 @@ def rule_rows(connection: Connection, rules: Collection[str], *, project_id: int
     return [RuleRow(**row) for row in connection.execute(query).mappings()]
 
 
-def finding_examples(
-    connection: Connection, examples: Mapping[str, int]
-) -> dict[str, tuple[str, str, str | None]]:
+def finding_examples(connection: Connection, examples: Mapping[str, int]) -> dict[str, tuple[str, str, str | None]]:
     """By check the name of its example node, what was found there, and what was read."""
     query = (
         select(finding.c.check, finding.c.node, node.c.name, finding.c.why, finding.c.path)

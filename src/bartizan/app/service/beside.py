@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from bartizan.app.service.check_names import known_check
 from bartizan.app.service.admission import DEFAULT_PROJECT_ID
 from bartizan.app.service.changes import Deed, Who, change
+from bartizan.app.service.check_names import known_check
 from bartizan.app.service.refusals import Conflict, Missing, NotAllowed, Unfit
 from bartizan.app.service.service import Service
 from bartizan.model.node import Scope

@@ -96,9 +96,7 @@ def _item(rows: list[GapRow], rules: Rules) -> GapItem:
     )
 
 
-def _posture(
-    connection: Connection, rules: Rules, about: Collection[str], *, project: int | None
-) -> list[GapRule]:
+def _posture(connection: Connection, rules: Rules, about: Collection[str], *, project: int | None) -> list[GapRule]:
     """Rules that keep most nodes first; among these the gravest."""
     groups: dict[str, list[RuleRow]] = {}
     for row in rule_rows(connection, rules.posture.keys() & set(about), project_id=project):

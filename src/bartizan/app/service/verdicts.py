@@ -7,7 +7,6 @@ from bartizan.formats.result_json import finding_document, result_document
 from bartizan.model.result import AttestationResult, Finding, Tier
 from bartizan.store.results import Verdict
 
-
 OF_RULES = frozenset({"posture.host", "posture.workloads"})
 """Checks that sum up the rules of the posture."""
 

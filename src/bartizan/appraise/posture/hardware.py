@@ -42,7 +42,7 @@ def _variable(facts: Facts, name: str) -> int:
 def microcode(facts: Facts) -> Outcome:
     """The processor's microcode is not older than the kernel's list says; a guest is told what its host likes."""
     if re.search(r"^flags\s*:.*\bhypervisor\b", facts.text("/proc/cpuinfo"), re.MULTILINE):
-        return inapplicable("below a hypervisor the microcode is the host's, and what a guest reads of it means nothing")
+        return inapplicable("below a hypervisor the microcode is the host's; what a guest reads means nothing")
     said = facts.text("/sys/devices/system/cpu/vulnerabilities/old_microcode")
     if "GenuineIntel" not in facts.text("/proc/cpuinfo"):
         return unknown("the kernel knows the current microcode of Intel's processors only")

@@ -114,7 +114,10 @@ def _print(found: Gap, seen: Mapping[str, FindingGroup], *, recognises: bool, sh
 def _print_posture(rules: list[GapRule], *, show_all: bool) -> None:
     """Rules of the posture, those that keep most nodes from level 5 first, with the line that lifts each."""
     console.print()
-    say(f"Towards level {level_text(CONFINED)}: {counted(len(rules), 'posture rule')} not in order somewhere", style="bold")
+    say(
+        f"Towards level {level_text(CONFINED)}: {counted(len(rules), 'posture rule')} not in order somewhere",
+        style="bold",
+    )
     shown = rules if show_all else rules[:FEW]
     for rule in shown:
         kept = f", keeps {rule.kept} from level {CONFINED} now" if rule.kept else ""

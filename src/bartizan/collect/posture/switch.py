@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Dict, List, Optional
+from typing import Dict, Optional, Tuple
 
-from bartizan.collect.posture.host import MACHINE, Host, Reading
+from bartizan.collect.posture.elsewhere import other_roots
+from bartizan.collect.posture.host import ERRORS, FAILED, MACHINE, Host, Reading
 
 SOCKET = "/run/openvswitch/db.sock"
+SWITCH = "ovs-vswitchd"
 KEPT = ("dpdk-init", "dpdk-extra", "dpdk-socket-mem", "vhost-iommu-support", "userspace-tso-enable", "vhost-sock-dir")
 """Keys of other_config that are kept; ovs-vswitchd.conf.db(5)."""
 PORTS = ("dpdkvhostuser", "dpdkvhostuserclient")
-MAX_ANSWER = 8 * 1024 * 1024
-"""Bytes; a row of a port has some 60."""
+MAX_ANSWER = 1024 * 1024
+"""Characters; a row of a port has some 60."""
 MAX_LINES = 4096
 PATIENCE = 3.0
 QUESTION = {
@@ -32,33 +34,27 @@ QUESTION = {
 
 
 def read(host: Host) -> None:
-    """Keep what each running Open vSwitch tells, in whatever mount namespace its socket lies."""
-    for place in places(host):
-        node = host.node(f"{place}{SOCKET}")
-        if node is None:
-            continue
-        if host.root != MACHINE:
-            host.text(f"{place}{SOCKET}.json")
-            continue
-        path = f"{place}{SOCKET}"
-        answer = _asked(path)
-        host.files[path] = Reading(path, answer, None if answer is not None else "failed")
+    """Keep what each running Open vSwitch tells, in whatever file tree its socket lies.
+
+    Below another root than this machine's a file stands in the socket's place, with the lines of its answer.
+    """
+    for path in (f"{root}{SOCKET}" for root in ("", *other_roots(host, (SWITCH,)))):
+        if host.glance_node(path) is not None:
+            host.files[path] = asked(path) if host.root == MACHINE else host.glance(path)
 
 
-def places(host: Host) -> List[str]:
-    """Where a switch's files lie: at the host's own root, and at those of switches in other mount namespaces."""
-    return ["", *host.other_roots("ovs-vswitchd")]
-
-
-def _asked(path: str) -> Optional[str]:
+def asked(path: str) -> Reading:
+    """What the database behind a socket tells; a reading without a value where it does not."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as database:
             database.settimeout(PATIENCE)
             database.connect(path)
             database.sendall(json.dumps(QUESTION).encode("ascii"))
-            return _answer(database)
-    except (OSError, ValueError):
-        return None
+            return Reading(path, _answer(database))
+    except OSError as error:
+        return Reading(path, None, ERRORS.get(error.errno or 0, FAILED))
+    except (ValueError, RecursionError):
+        return Reading(path, None, FAILED)
 
 
 def _answer(database: socket.socket) -> str:
@@ -74,13 +70,15 @@ def _answer(database: socket.socket) -> str:
             break
         text += part
         document, end = _first(decoder, text)
-        if document is not None and document.get("id") == 0:
-            return told(document)
-        text = text[end:]
+        while document is not None:
+            if document.get("id") == 0:
+                return told(document)
+            text = text[end:]
+            document, end = _first(decoder, text)
     raise ValueError("no answer")
 
 
-def _first(decoder: json.JSONDecoder, text: str) -> "tuple[Optional[Dict[str, object]], int]":
+def _first(decoder: json.JSONDecoder, text: str) -> Tuple[Optional[Dict[str, object]], int]:
     try:
         document, end = decoder.raw_decode(text)
     except json.JSONDecodeError:
@@ -95,7 +93,7 @@ def told(document: Dict[str, object]) -> str:
         ValueError: not an answer of this form.
     """
     try:
-        switches, *ports = [part["rows"] for part in document["result"]]  # type: ignore[index, attr-defined]
+        switches, *ports = [part["rows"] for part in document["result"]]  # type: ignore[attr-defined]
         settings = [pair for row in switches for pair in row["other_config"][1] if pair[0] in KEPT]
         lines = [f"other_config {key} {value}" for key, value in settings]
         lines += [f"port {row['type']} {row['name']}" for rows in ports for row in rows]
