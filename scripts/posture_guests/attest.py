@@ -1,6 +1,6 @@
 """A guest's attestations over its console: the agent's own collector answers what `verifier.py` asks. No network.
 
-`ENROL BASE64` asks for a credential, `SECRET BASE64` opens it, `CHALLENGE NAME` asks for a nonce, `EVIDENCE NAME BASE64`
+`ENROL BASE64` asks for a credential, `SECRET HEX` opens it, `CHALLENGE NAME` asks for a nonce, `EVIDENCE NAME BASE64`
 answers it with the document that an agent would send.
 """
 
@@ -42,11 +42,15 @@ class Attester:
         self.posture: Callable[[], bytes] = collect_posture
         folder = Path("/run/agent")
         folder.mkdir(mode=0o700)
-        given = Machine(Path("/"), tpm_opener(None), lambda: self.posture())
+        given = Machine(Path("/"), tpm_opener(None), self.told)
         self.collector = LocalCollector(given, Store(folder))
         say("ENROL", packed(enrol_request("guest", "compute", None, self.collector.identity())))
         id_object, secret, self.node = heard("CREDENTIAL")
         say("SECRET", self.collector.activate(base64.b64decode(id_object), base64.b64decode(secret)).hex())
+
+    def told(self) -> bytes:
+        """What it says of itself now."""
+        return self.posture()
 
     def attest(self, name: str) -> None:
         """One attestation, in full."""

@@ -114,8 +114,6 @@ def conversation(command: list[str]) -> tuple[str, Console]:
     console = Console()
     lines: list[str] = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as guest:
-        assert guest.stdin is not None
-        assert guest.stdout is not None
         end = Timer(PATIENCE, guest.kill)
         end.start()
         for raw in guest.stdout:

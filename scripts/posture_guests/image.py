@@ -114,7 +114,7 @@ def initramfs(found: dict[str, Path]) -> bytes:
 
 
 def disk(packages: Path, image: Path, work: Path) -> Path:
-    """An EFI system partition without a table: shim, GRUB and kernel as Debian signed them; `with_menu` completes it."""
+    """An EFI system partition without a table: shim, GRUB and kernel as Debian signed them; no menu yet."""
     [kernel] = (packages / "boot").glob("vmlinuz-*")
     chain = {
         "EFI/BOOT/BOOTX64.EFI": packages / "usr/lib/shim/shimx64.efi.signed",

@@ -1,4 +1,4 @@
-"""Ids of checks and posture rules as people write them: a mistyped one is refused, with those that it may have meant."""
+"""Ids of checks and posture rules as people write them: a mistyped one is refused, and those like it are named."""
 
 from bartizan.app.attest_node import Rules
 from bartizan.app.close_names import meant
