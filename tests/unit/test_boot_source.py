@@ -1,4 +1,4 @@
-"""Where the first loader came from: told by real logs, and by ones with one thing changed; held against boot options."""
+"""Where the first loader came from: by real logs and by ones with one thing changed, held against boot options."""
 
 from dataclasses import replace
 from pathlib import Path
