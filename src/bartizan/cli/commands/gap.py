@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bartizan.cli.asking import asking
 from bartizan.cli.commands.node import path_of
+from bartizan.cli.completing import checks, nodes
 from bartizan.cli.console import GOOD, console, counted
 from bartizan.cli.options import AsJson
 from bartizan.cli.wording import hint, level_text, say, show_document
@@ -46,9 +47,12 @@ FEW = 10
 def gap(
     client: ServiceClient,
     *,
-    node: Annotated[str | None, typer.Option("--node", help="Of this node alone.", metavar="NODE")] = None,
+    node: Annotated[
+        str | None, typer.Option("--node", help="Of this node alone.", metavar="NODE", autocompletion=nodes)
+    ] = None,
     check: Annotated[
-        str | None, typer.Option("--check", help="Of this check or posture rule alone.", metavar="ID")
+        str | None,
+        typer.Option("--check", help="Of this check or posture rule alone.", metavar="ID", autocompletion=checks),
     ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Every posture rule that is not in order.")] = False,
     as_json: AsJson = False,
