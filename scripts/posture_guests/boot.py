@@ -1,167 +1,149 @@
-"""Boots guests under emulation and keeps the postures that they tell: `tests/vectors/posture/guests/*.json`.
+"""Boots guests under emulation and keeps what they tell and attest: `tests/vectors/posture/{guests,attested}`.
 
-Needs qemu-system-x86, swtpm, and below `--packages` the unpacked packages linux-image-…-cloud-amd64, busybox-static,
-apparmor and secilc (apt-get download, dpkg -x). The guests have one initramfs and no disk or network.
+Needs qemu-system-x86, swtpm, swtpm-tools, and below `--packages` the unpacked packages linux-image-…-cloud-amd64,
+shim-signed, grub-efi-amd64-signed, ovmf, mtools, busybox-static, apparmor, secilc and libsepol2 (apt-get download,
+dpkg -x). Each guest starts through UEFI with Secure Boot from one disk; it has no network.
 """
 
 import argparse
 import base64
 import json
-import os
 import re
-import stat
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-OUT = ROOT / "tests" / "vectors" / "posture" / "guests"
-LIBRARIES = re.compile(r"(/\S+) \(0x")
-GOOD = "lockdown=integrity module.sig_enforce=1 intel_iommu=on iommu.strict=1 ima_policy=tcb|critical_data"
+from image import ROOT, disk, files, initramfs, with_menu
+from verifier import Console
+
+from bartizan.connectors.swtpm.manufacture import Factory, manufacture, open_factory
+
+VECTORS = ROOT / "tests" / "vectors" / "posture"
+GUESTS, ATTESTED = VECTORS / "guests", VECTORS / "attested"
+PATIENCE = 900
+"""Seconds for one boot; two hundred are usual where nothing else runs."""
+GOOD = "rootfstype=ramfs lockdown=integrity module.sig_enforce=1 intel_iommu=on iommu.strict=1"
+MEASURED = "ima_policy=tcb|critical_data"
 APPARMOR = "lsm=lockdown,capability,landlock,yama,apparmor,bpf"
 SELINUX = "lsm=lockdown,capability,landlock,yama,selinux,bpf enforcing=1"
 IOMMU = ("-device", "intel-iommu,intremap=on,caching-mode=on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boot:
+    """What a guest does, and how it is started."""
+
+    task: str = "boot"
+    cmdline: str = f"{GOOD} {MEASURED} {APPARMOR}"
+    devices: tuple[str, ...] = IOMMU
+    secure_boot: bool = True
+    tpm: str = "guest"
+
+
+def without(*words: str) -> str:
+    return " ".join(word for word in Boot.cmdline.split(" ") if word not in words)
+
+
+UNLOCKED = without("lockdown=integrity")
+UNSIGNED = without("lockdown=integrity", "module.sig_enforce=1")
 BOOTS = {
-    "apparmor": ("apparmor", f"{GOOD} {APPARMOR}", IOMMU),
-    "selinux": ("selinux", f"{GOOD} {SELINUX}", IOMMU),
-    "CPU-002~off": ("boot", f"{GOOD} {APPARMOR} mitigations=off", IOMMU),
-    "CPU-003~spectre": ("boot", f"{GOOD} {APPARMOR} spectre_v2=off", IOMMU),
-    "IOM-001~none": ("boot", f"{GOOD} {APPARMOR}", ()),
-    "IOM-003~off": ("boot", f"{GOOD} {APPARMOR} intel_iommu=off", IOMMU),
-    "IOM-004~passthrough": ("boot", f"{GOOD} {APPARMOR} iommu=pt", IOMMU),
-    "IOM-006~override": ("boot", f"{GOOD} {APPARMOR} pcie_acs_override=downstream", IOMMU),
-    "IOM-007~intremap": ("boot", f"{GOOD} {APPARMOR} intremap=off", IOMMU),
-    "HWT-004~none": ("boot", f"{GOOD.replace('lockdown=integrity ', '')} {APPARMOR}", IOMMU),
-    "HWT-006~unsigned": (
-        "boot",
-        f"{GOOD.replace('lockdown=integrity ', '').replace('module.sig_enforce=1 ', '')} {APPARMOR}",
-        IOMMU,
-    ),
-    "KRN-006~apparmor": ("boot", f"{GOOD} {APPARMOR} apparmor=0", IOMMU),
+    "reference": Boot(task="attested-apparmor"),
+    "apparmor-attested": Boot(task="attested-apparmor"),
+    "selinux-attested": Boot(task="attested-selinux", cmdline=f"{GOOD} {MEASURED} {SELINUX}"),
+    "domain-attested": Boot(task="attested-domain", cmdline=f"{GOOD} {MEASURED} {SELINUX}"),
+    "no-iommu": Boot(task="attested-boot", devices=()),
+    "no-lockdown": Boot(task="attested-boot", cmdline=UNLOCKED, secure_boot=False),
+    "apparmor": Boot(task="apparmor"),
+    "selinux": Boot(task="selinux", cmdline=f"{GOOD} {MEASURED} {SELINUX}"),
+    "CPU-002~off": Boot(cmdline=f"{Boot.cmdline} mitigations=off"),
+    "CPU-003~spectre": Boot(cmdline=f"{Boot.cmdline} spectre_v2=off"),
+    "IOM-001~none": Boot(devices=()),
+    "IOM-003~off": Boot(cmdline=f"{Boot.cmdline} intel_iommu=off"),
+    "IOM-004~passthrough": Boot(cmdline=f"{Boot.cmdline} iommu=pt"),
+    "IOM-006~override": Boot(cmdline=f"{Boot.cmdline} pcie_acs_override=downstream"),
+    "IOM-007~intremap": Boot(cmdline=f"{Boot.cmdline} intremap=off"),
+    "HWT-003~off": Boot(secure_boot=False),
+    "HWT-004~none": Boot(cmdline=UNLOCKED, secure_boot=False),
+    "HWT-006~unsigned": Boot(cmdline=UNSIGNED, secure_boot=False),
+    "KRN-006~apparmor": Boot(cmdline=f"{Boot.cmdline} apparmor=0"),
 }
-"""A boot's name: what the guest does, its command line, further devices."""
-INIT = """#!/bin/busybox sh
-B=/bin/busybox
-$B mount -t proc proc /proc; $B mount -t sysfs sysfs /sys; $B mount -t devtmpfs dev /dev; $B mkdir -p /dev/shm /run /tmp
-$B mount -t securityfs s /sys/kernel/security; $B mount -t cgroup2 c /sys/fs/cgroup; $B mount -t tmpfs t /run
-exec >/dev/console 2>&1 </dev/null
-PYTHONPATH=/lib/collectors exec /usr/bin/python3.11 -S -B /guest.py
-"""
 
 
-def linked(program: Path) -> Iterator[Path]:
-    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    for match in LIBRARIES.finditer(said):
-        yield Path(match[1])
+def firmware(packages: Path, state: Path, *, secure_boot: bool) -> list[str]:
+    """UEFI with Microsoft's keys, or with none."""
+    folder = packages / "usr/share/OVMF"
+    variables = state / "variables"
+    shutil.copyfile(folder / ("OVMF_VARS_4M.ms.fd" if secure_boot else "OVMF_VARS_4M.fd"), variables)
+    drives = (f"unit=0,readonly=on,file={folder / 'OVMF_CODE_4M.ms.fd'}", f"unit=1,file={variables}")
+    return [word for drive in drives for word in ("-drive", f"if=pflash,format=raw,{drive}")]
 
 
-def policies(packages: Path, work: Path) -> dict[str, Path]:
-    """SELinux policies: one that denies, one whose domain for guests is permissive."""
-    libraries = {**os.environ, "LD_LIBRARY_PATH": str(packages / "usr/lib/x86_64-linux-gnu")}
-    sources = {"strict": [HERE / "policy.cil"], "permissive": [HERE / "policy.cil", HERE / "permissive.cil"]}
-    for name, cil in sources.items():
-        command = [packages / "usr/bin/secilc", "-c", "33", "-M", "true", "-o", work / name, "-f", "/dev/null", *cil]
-        subprocess.run(command, check=True, env=libraries)
-    return {f"policy.{name}": work / name for name in sources}
-
-
-def library() -> dict[str, Path]:
-    """Python's standard library, without what no guest needs."""
-    folder = Path("/usr/lib/python3.11")
-    left_out = {"test", "idlelib", "dist-packages", "__pycache__", "pydoc_data", "lib2to3", "ensurepip", "distutils"}
-    every = (path for path in folder.rglob("*") if path.is_file())
-    kept = [path for path in every if not left_out & set(path.parts) and path.suffix != ".a"]
-    extensions = [path for path in kept if "_ctypes" in path.name]
-    return {inside(path): path for path in [*kept, *(lib for one in extensions for lib in linked(one))]}
-
-
-def inside(path: Path) -> str:
-    return str(path).removeprefix("/")
-
-
-def files(packages: Path, work: Path) -> dict[str, Path]:
-    """Path in the guest to the file that goes there."""
-    parser = packages / "sbin/apparmor_parser"
-    found = {name: HERE / name for name in ("guest.py", "profiles", "complaining")}
-    found |= {"bin/busybox": packages / "bin/busybox", "sbin/apparmor_parser": parser}
-    found |= policies(packages, work) | library()
-    for program in (Path("/usr/bin/python3.11"), Path("/usr/bin/qemu-system-x86_64")):
-        found[inside(program)] = program
-    for program in (Path("/usr/bin/python3.11"), Path("/usr/bin/qemu-system-x86_64"), parser):
-        found |= {inside(path): path for path in linked(program)}
-    for name in ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin"):
-        places = (Path(folder) / name for folder in ("/usr/share/seabios", "/usr/share/qemu"))
-        found |= {f"usr/share/seabios/{name}": path for path in places if path.is_file()}
-    accelerators = Path("/usr/lib/x86_64-linux-gnu/qemu").glob("accel-*")
-    collectors = ROOT / "src" / "bartizan"
-    sources = [collectors / "__init__.py", *(collectors / "collect").rglob("*.py")]
-    found |= {inside(path): path for path in accelerators}
-    return found | {f"lib/collectors/bartizan/{path.relative_to(collectors)}": path for path in sources}
-
-
-def entry(name: str, mode: int, data: bytes) -> bytes:
-    """One member of a cpio archive of the new form; Linux driver-api/early-userspace/buffer-format.rst."""
-    numbers = (0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
-    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name.encode() + b"\0"
-    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
-
-
-def initramfs(found: dict[str, Path]) -> bytes:
-    folders = {
-        "proc",
-        "sys",
-        "dev",
-        "run",
-        "tmp",
-        *(str(p) for name in found for p in Path(name).parents if str(p) != "."),
-    }
-    made = [entry(name, stat.S_IFDIR | 0o755, b"") for name in sorted(folders)]
-    made += [entry(name, stat.S_IFREG | 0o755, path.read_bytes()) for name, path in sorted(found.items())]
-    made += [entry("init", stat.S_IFREG | 0o755, INIT.encode())]
-    return b"".join([*made, entry("TRAILER!!!", 0, b"")])
-
-
-def booted(name: str, kernel: Path, image: Path, work: Path) -> str:
-    """The console of one boot."""
-    guest, cmdline, devices = BOOTS[name]
-    state = Path(tempfile.mkdtemp(dir=work))
+def booted(boot: Boot, packages: Path, made: Path, factory: Factory) -> tuple[str, Console]:
+    """The console of one boot, and what it attested."""
+    if not factory.state(boot.tpm).exists():
+        manufacture(factory, [boot.tpm])
+    state = factory.state(boot.tpm)
     control = state / "control"
+    control.unlink(missing_ok=True)
     chip = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--ctrl", f"type=unixio,path={control}"]
     with subprocess.Popen([*chip, "--terminate", "--flags", "startup-clear"]) as tpm:
         while not control.exists():
             time.sleep(0.01)
-        machine = ["qemu-system-x86_64", "-machine", "q35,accel=tcg,kernel-irqchip=off", "-cpu", "max", "-m", "1536"]
-        machine += ["-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio", "-kernel", kernel]
-        machine += ["-initrd", image, "-append", f"console=ttyS0 quiet guest={guest} {cmdline}", *devices]
+        machine = ["qemu-system-x86_64", "-machine", "q35,accel=tcg,kernel-irqchip=off,smm=on", "-cpu", "max"]
+        machine += ["-global", "driver=cfi.pflash01,property=secure,value=on", "-m", "1536", "-display", "none"]
+        machine += ["-nodefaults", "-no-reboot", "-serial", "stdio", *boot.devices]
+        machine += firmware(packages, state, secure_boot=boot.secure_boot)
+        machine += ["-drive", f"if=none,id=d,format=raw,readonly=on,file={made}"]
+        machine += ["-device", "virtio-blk-pci,drive=d,bootindex=0"]
         machine += ["-chardev", f"socket,id=c,path={control}", "-tpmdev", "emulator,id=t,chardev=c"]
-        machine += ["-device", "tpm-tis,tpmdev=t"]
-        ran = subprocess.run(machine, capture_output=True, check=False, timeout=150)
-        tpm.terminate()
-    return ran.stdout.decode("ascii", "replace")
+        try:
+            return conversation([*machine, "-device", "tpm-tis,tpmdev=t"])
+        finally:
+            tpm.terminate()
+
+
+def conversation(command: list[str]) -> tuple[str, Console]:
+    """Everything that a guest says until it ends, with a Verifier at the other end of its console."""
+    console = Console()
+    lines: list[str] = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as guest:
+        end = Timer(PATIENCE, guest.kill)
+        end.start()
+        for raw in guest.stdout:
+            line = raw.decode("ascii", "replace").strip()
+            lines.append(line)
+            answer = console.answer(line)
+            if answer is not None:
+                guest.stdin.write(f"{answer}\n".encode())
+                guest.stdin.flush()
+        end.cancel()
+    return "\n".join(lines), console
 
 
 def told(console: str) -> dict[str, bytes]:
-    found = re.findall(r"^(?:POSTURE|IMA) (\S+) (\S+)\r?$", console, re.MULTILINE)
+    found = re.findall(r"^(?:POSTURE|IMA) (\S+) (\S+)$", console, re.MULTILINE)
     return {name: zlib.decompress(base64.b64decode(text)) for name, text in found}
 
 
 def keep(boot: str, documents: dict[str, bytes]) -> None:
     """The first posture of a guest in full, the others as what changed since."""
     if "list" in documents:
-        (OUT / "selinux.ima").write_bytes(documents.pop("list"))
+        (GUESTS / "selinux.ima").write_bytes(documents.pop("list"))
     base = {"apparmor": "good", "selinux": "enforcing"}.get(boot)
     if base:
-        (OUT / f"{base}.json").write_bytes(documents[base])
-    good = json.loads((OUT / f"{base or 'good'}.json").read_bytes())
+        (GUESTS / f"{base}.json").write_bytes(documents[base])
+    good = json.loads((GUESTS / f"{base or 'good'}.json").read_bytes())
     for name, raw in documents.items():
         if name != base:
             change = {"base": base or "good", **difference(good, json.loads(raw))}
-            path = OUT / f"{boot if name == 'boot' else name}.change.json"
+            path = GUESTS / f"{boot if name == 'boot' else name}.change.json"
             path.write_text(json.dumps(change, indent=1, sort_keys=True) + "\n", encoding="ascii")
 
 
@@ -179,29 +161,44 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return change
 
 
+def keep_evidence(boot: str, console: Console, factory: Factory) -> None:
+    """What an enrolled guest sent, each document compressed; and whom its TPM's certificates are from."""
+    if not console.enrolled:
+        raise SystemExit(f"{boot}: the attestation key was not activated")
+    folder = ATTESTED / boot
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "enrol.cbor").write_bytes(console.identity)
+    for name, raw in console.evidence.items():
+        (folder / f"{name}.cbor.z").write_bytes(zlib.compress(raw, 9))
+    shutil.copyfile(factory.root_certificate, ATTESTED / "ek_root.pem")
+    shutil.copyfile(factory.issuer_certificate, ATTESTED / "ek_issuer.pem")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packages", type=Path, required=True)
+    parser.add_argument("--tpms", type=Path, required=True, help="a folder for the emulated TPMs, kept between runs")
     parser.add_argument("boots", nargs="*", default=list(BOOTS))
     given = parser.parse_args()
-    [kernel] = (given.packages / "boot").glob("vmlinuz-*")
-    OUT.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    GUESTS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, open_factory(given.tpms) as factory:
         work = Path(folder)
         image = work / "initramfs"
         image.write_bytes(initramfs(files(given.packages, work)))
+        made = disk(given.packages, image, work)
         for name in given.boots:
-            try:
-                console = booted(name, kernel, image, work)
-            except subprocess.TimeoutExpired:
-                print(f"{name}: no end in time; boot it again by its name")
+            boot = BOOTS[name]
+            with_menu(given.packages, made, f"console=ttyS0 quiet panic=-1 guest={boot.task} {boot.cmdline}")
+            said, console = booted(boot, given.packages, made, factory)
+            documents = told(said)
+            print(name, len(documents), len(console.evidence), re.findall(r"GUEST .*", said), flush=True)
+            if "done after" not in said:
+                print(said[-3000:], file=sys.stderr)
                 continue
-            documents = told(console)
-            print(name, len(documents), re.findall(r"GUEST .*", console), flush=True)
-            if "done after" not in console:
-                print(console[-3000:])
-                continue
-            keep(name, documents)
+            if documents:
+                keep(name, documents)
+            if console.evidence:
+                keep_evidence(name, console, factory)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bartizan.app.service.verdicts import missing_of
 from bartizan.model.node import Role
 from tests.simulator.tpm_ca import NOW
 from tests.unit.api_side import Api, asked
+from tests.unit.postures import hardened, judged_with, posture
 
 CHECK = "ima.known-code"
+KPTR = "/proc/sys/kernel/kptr_restrict"
 
 
 def days(count: float) -> str:
@@ -179,5 +182,56 @@ def test_what_a_project_says_covers_its_nodes_only(tmp_path: Path) -> None:
         assert (await api.ask("DELETE", f"{path}/{theirs['id']}", by="stranger")).status_code == 204
         await api.account("third", Role.OPERATOR, project="third")
         assert (await api.ask("DELETE", f"/v1/maintenance/{window['id']}", by="third")).status_code == 404
+
+    asked(play, tmp_path)
+
+
+def test_the_gap_covers_the_posture_with_counts_and_the_line_that_lifts_each_rule(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        loose = posture(files={KPTR: "0\n"})
+        for name in ("compute-01", "compute-02"):
+            await api.enrolled(name, posture=loose)
+        await api.enrolled("storage-01", role="storage", posture=hardened())
+        rules = (await api.get("/v1/gap"))["posture"]
+        rule = next(rule for rule in rules if rule["rule"] == "KRN-002")
+        assert (rule["nodes"], rule["roles"], rule["example"]) == (2, {"compute": 2}, "compute-01")
+        assert (rule["where"], rule["add"], rule["read"]) == ("sysctl", "kernel.kptr_restrict = 2", KPTR)
+        assert rule["found"] == "kernel.kptr_restrict is 0; expected: 1 or 2"
+        assert rule["kept"] == 0, "these nodes are below level 4 for other reasons"
+        groups = (await api.get("/v1/findings"))["items"]
+        group = next(group for group in groups if group["check"] == "KRN-002")
+        assert (group["title"], group["fix"]) == (rule["title"], rule["fix"])
+        alone = await api.get("/v1/gap?check=KRN-002")
+        assert ([one["rule"] for one in alone["posture"]], alone["items"]) == (["KRN-002"], [])
+        assert (await api.get("/v1/gap?check=ima.replays"))["posture"] == []
+        await api.account("stranger", Role.VIEWER, project="another")
+        assert (await api.get("/v1/gap", by="stranger"))["posture"] == []
+
+    asked(play, tmp_path)
+
+
+def test_rules_of_the_posture_keep_a_node_of_level_4_from_level_5() -> None:
+    result = judged_with(posture(files={KPTR: "0\n"})).result
+    assert result.level == 4
+    assert {"posture.host", "KRN-002"} <= set(missing_of(result))
+    assert missing_of(judged_with(hardened()).result) == ()
+
+
+def test_a_mistyped_check_is_refused_and_those_like_it_are_named(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        await api.enrolled("compute-01")
+        for typed, meant in (
+            ("ima.known-file", "ima.known-files"),
+            ("krn-02", "KRN-002"),
+            ("posture.hots", "posture.host"),
+        ):
+            said = await api.get(f"/v1/nodes?check={typed}", status=422)
+            assert "did you mean" in said["detail"]
+            assert meant in said["detail"]
+            assert meant in (await api.get(f"/v1/gap?check={typed}", status=422))["detail"]
+        assert "see docs/reference" in (await api.get("/v1/nodes?check=xyzzy", status=422))["detail"]
+        assert (await api.get("/v1/nodes?check=KRN-002"))["items"] == []
+        body = {"check": "KRN-002", "scope": "all", "reason": "known", "ends_at": days(1)}
+        assert (await api.post("/v1/acknowledgements", body))["check"] == "KRN-002"
 
     asked(play, tmp_path)

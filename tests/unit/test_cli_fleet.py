@@ -314,7 +314,10 @@ def test_findings_of_a_node(double: Double) -> None:
 
 GAP_ITEM = {"check": "ima.known-files", "title": "known", "level": 3, "nodes": 2, "roles": {"compute": 2}}
 GAP_ITEM |= {"example": "compute-01", "why": "?", "fix": "remove it"}
-GAP = {"nodes": 3, "unattested": 1, "levels": {"3": 2}, "items": [GAP_ITEM]}
+GAP = {"nodes": 3, "unattested": 1, "levels": {"3": 2}, "items": [GAP_ITEM], "posture": []}
+RULE = {"rule": "KRN-002", "title": "hidden", "severity": "medium", "nodes": 3, "kept": 2, "roles": {"compute": 3}}
+RULE |= {"example": "compute-01", "found": "kernel.kptr_restrict is 0", "read": "/proc/sys/kernel/kptr_restrict"}
+RULE |= {"fix": "set it", "where": "sysctl", "add": "kernel.kptr_restrict = 2"}
 
 
 def test_the_gap_without_references_names_the_lines_that_make_some(double: Double) -> None:
@@ -340,10 +343,29 @@ def test_the_gap_says_what_was_found_and_what_to_do(double: Double) -> None:
     assert "2 compute nodes" in out
     assert "/x is unknown (compute-01)" in out
     assert "remove it" in out
+    assert "Towards level 5" not in out
     double.on("GET /v1/gap", GAP | {"items": []})
     assert "nothing keeps" in run("gap").out
     double.on("GET /v1/gap", GAP | {"nodes": 0, "items": []})
     assert "token create" in run("gap").out
+
+
+def test_the_gap_names_posture_rules_with_the_line_that_lifts_each(double: Double) -> None:
+    many = [RULE | {"rule": f"KRN-{number:03}", "kept": 0, "add": ""} for number in range(10, 21)]
+    double.on("GET /v1/gap", GAP | {"posture": [RULE, *many]})
+    double.on("GET /v1/findings", {"items": [GROUP]})
+    double.on("GET /v1/references", page(SET | {"state": "approved"}))
+
+    out = run("gap").out
+
+    assert "Towards level 5 confined: 12 posture rules not in order" in out
+    assert "KRN-002  3 compute nodes, keeps 2 from level 5 now, medium, for example compute-01" in out
+    assert "found:  kernel.kptr_restrict is 0 (compute-01)" in out
+    assert "line:   kernel.kptr_restrict = 2  (sysctl)" in out
+    assert "and 2 more: bartizan gap --all" in out
+    assert "KRN-020" not in out
+    assert "KRN-020" in run("gap", "--all").out
+    assert run("gap", "--json").document["posture"][0] == RULE
 
 
 @pytest.mark.parametrize(

@@ -211,13 +211,6 @@ def test_where_no_user_is_set_for_qemu_running_guests_tell(edit: dict[str, Any],
     assert found(changed(tmp_path, **(edit | {"files": files})), "LVC-004").finding.tier is tier
 
 
-def test_libvirt_in_a_container_is_found(tmp_path: Path) -> None:
-    text = tree("hardened_apparmor").files["/etc/libvirt/qemu.conf"].replace("libvirt-qemu", "root")
-    edit = {"absent": ["/etc/libvirt"], "files": {"/etc/kolla/nova-libvirt/qemu.conf": text}}
-
-    assert found(changed(tmp_path, **edit), "LVC-004").finding.tier is Tier.CONTRAINDICATED
-
-
 def test_a_host_without_pci_dpdk_or_open_vswitch_has_no_subject_for_their_rules(tmp_path: Path) -> None:
     gone = ["/sys/bus", "/run", "/proc/41", "/sys/module/vfio", "/sys/module/vfio_pci", "/sys/module/kvm"]
     edit = {"absent": gone, "files": {"/proc/self/mounts": "proc /proc proc rw 0 0\n", "/proc/net/unix": "Num\n"}}

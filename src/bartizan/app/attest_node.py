@@ -10,7 +10,8 @@ from bartizan.appraise.engine import appraise, refused
 from bartizan.appraise.posture.catalogue import Rules as PostureRules
 from bartizan.errors import VerifyError
 from bartizan.model.evidence import Challenge, Enrolment, ReportedEvidence, VerifiedEvidence
-from bartizan.model.policy import Level, Policy
+from bartizan.model.policy import Check, Level, Policy
+from bartizan.model.posture import Rule
 from bartizan.model.result import AttestationResult, State
 from bartizan.verify.evidence import verify_evidence
 
@@ -24,6 +25,10 @@ class Rules:
     policy: Policy
     reference: ReferenceIndex | None
     posture: PostureRules = field(default_factory=posture_rules)
+
+    def about(self, name: str) -> Check | Rule | None:
+        """What a check or a rule of the posture is about, by its id; None where there is none."""
+        return self.catalogue.get(name) or self.posture.get(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from bartizan.app.close_names import meant
 from bartizan.app.defaults import posture_rules
 from bartizan.app.evidence_folder import read_file
 from bartizan.appraise.posture.engine import appraise_posture
@@ -141,5 +142,6 @@ def rule_named(name: str) -> Rule:
     """
     rule = posture_rules().get(name.upper())
     if rule is None:
-        raise ConfigError(f"there is no rule {name!r}; rules are named like CPU-002")
+        close = meant(name, posture_rules())
+        raise ConfigError(f"there is no rule {name!r}{close or '; rules are named like CPU-002'}")
     return rule

@@ -26,6 +26,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     secure_boot.revoked,
     platform.first_step,
     platform.dma_protection,
+    platform.boot_source,
     sets.in_force,
     recognised.parts,
     recognised.boot_path,

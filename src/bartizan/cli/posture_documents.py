@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bartizan.app.inspect_policy import PolicyReport
 from bartizan.app.inspect_posture import PostureReport
 from bartizan.app.report_posture import FrameworkReport, RequirementReport
 from bartizan.formats.inert import inert
@@ -114,3 +115,30 @@ def _part(verdict: PartVerdict) -> dict[str, Any]:
 
 def _text(value: str | None) -> str | None:
     return None if value is None else inert(value, limit=VALUE_LIMIT)
+
+
+def policy_document(report: PolicyReport) -> dict[str, Any]:
+    """`bartizan posture --policy --json`."""
+    analysis = report.analysis
+    return {
+        "policy": None
+        if analysis is None
+        else {
+            "sha256": analysis.digest.hex(),
+            "types": analysis.types,
+            "permissive": list(analysis.permissive),
+            "domains": dict(analysis.domains),
+            "reached": [
+                {
+                    "domain": one.domain,
+                    "target": one.target,
+                    "way": [{"from": step.source, "entry": step.entry, "to": step.target} for step in one.way],
+                    "constrained": one.constrained,
+                    "unconfined": one.unconfined,
+                }
+                for one in analysis.reached
+            ],
+        },
+        "findings": [finding_document(finding) for finding in report.findings],
+        "status": report.status.value,
+    }

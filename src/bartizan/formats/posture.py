@@ -107,6 +107,7 @@ class _Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     control: Texts | None
     shared: Annotated[tuple[_Shared, ...], Some] | None
     ksm: Literal["no", "mergeable", "merging"] | None
+    core_cookies: Annotated[tuple[Mask, ...], Some] | None = None
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

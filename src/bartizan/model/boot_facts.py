@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 from bartizan.model.boot_log import Event
@@ -30,6 +31,29 @@ class MeasuredText(NamedTuple):
     text: str
 
 
+class BootWay(Enum):
+    """How firmware fetched the first loader."""
+
+    DISK = "a disk"
+    PXE = "the network by PXE (TFTP)"
+    HTTP = "the network by plain HTTP"
+    HTTPS = "the network by HTTPS"
+    FIRMWARE = "the firmware"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootSource:
+    """Where the first loader came from. untrusted_path: as the log says.
+
+    option: its description; None where no measured option names the path.
+    """
+
+    event: int
+    way: BootWay
+    untrusted_path: str
+    option: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFacts:
     """What explained events say.
@@ -38,7 +62,7 @@ class BootFacts:
     MokSBState says so; dbx_read: a verified event holds the machine's own revocations and they can be read;
     dbx_images and dbx_certificates: SHA-256 of what they revoke; sbat: component to generation from SbatLevel, None
     when not measured; images: events that stand for an executed image; first_step: texts about who measured the first
-    code.
+    code; source: where the first loader came from, None where the log does not say.
     """
 
     secure_boot: bool | None
@@ -53,6 +77,7 @@ class BootFacts:
     texts: tuple[MeasuredText, ...]
     startup_locality: int
     first_step: tuple[str, ...]
+    source: BootSource | None = None
 
     @property
     def command_lines(self) -> tuple[MeasuredText, ...]:

@@ -76,7 +76,7 @@ class Workload:
     many were looked at; seccomp (0 none, 1 strict, 2 filter) and no_new_privs: the least of all threads; cap_…:
     hexadecimal, of all threads together; uid_map: rows of inside, outside, count; private: kinds of namespaces of its
     own; images: files that it holds open, or what its root is; control: sockets of container runtimes or libvirt that
-    it can reach.
+    it can reach; core_cookies: of all its threads, zeros for one that shares cores with anybody.
     """
 
     pid: int
@@ -106,6 +106,7 @@ class Workload:
     control: tuple[str, ...] | None
     shared: tuple[Shared, ...] | None
     ksm: str | None
+    core_cookies: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

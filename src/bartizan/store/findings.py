@@ -1,9 +1,9 @@
 """What is not in order in the fleet now, grouped. Every function takes the connection of its caller's transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Subquery, func, select
+from sqlalchemy import Connection, Subquery, case, func, select
 
 from bartizan.store.tables import finding, node, node_state
 
@@ -41,6 +41,20 @@ class GapRow:
     role: str
     nodes: int
     node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRow:
+    """At how many nodes of a role one posture rule is not in order, and how many of them it keeps from level 5.
+
+    node_id: one of them.
+    """
+
+    check: str
+    role: str
+    nodes: int
+    kept: int
+    node_id: int
 
 
 def open_findings(connection: Connection, node_id: int) -> list[OpenFinding]:
@@ -108,6 +122,37 @@ def gap_rows(connection: Connection, *, project_id: int | None) -> list[GapRow]:
     if project_id is not None:
         query = query.where(node.c.project == project_id)
     return [GapRow(**row) for row in connection.execute(query).mappings()]
+
+
+def rule_rows(connection: Connection, rules: Collection[str], *, project_id: int | None) -> list[RuleRow]:
+    """Which of these rules are not in order at enrolled nodes, by rule and role."""
+    kept = func.sum(case((finding.c.keeps_down, 1), else_=0))
+    query = (
+        select(
+            finding.c.check,
+            node.c.role,
+            func.count().label("nodes"),
+            kept.label("kept"),
+            func.min(node.c.id).label("node_id"),
+        )
+        .join(node, node.c.id == finding.c.node)
+        .where(finding.c.check.in_(rules), node.c.retired_at.is_(None))
+        .group_by(finding.c.check, node.c.role)
+    )
+    if project_id is not None:
+        query = query.where(node.c.project == project_id)
+    return [RuleRow(**row) for row in connection.execute(query).mappings()]
+
+
+def finding_examples(connection: Connection, examples: Mapping[str, int]) -> dict[str, tuple[str, str, str | None]]:
+    """By check the name of its example node, what was found there, and what was read."""
+    query = (
+        select(finding.c.check, finding.c.node, node.c.name, finding.c.why, finding.c.path)
+        .join(node, node.c.id == finding.c.node)
+        .where(finding.c.check.in_(examples), finding.c.node.in_(set(examples.values())))
+    )
+    rows = connection.execute(query)
+    return {row.check: (row.name, row.why, row.path) for row in rows if examples[row.check] == row.node}
 
 
 def level_counts(connection: Connection, *, project_id: int | None) -> dict[tuple[int, bool], int]:

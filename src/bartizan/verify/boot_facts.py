@@ -16,6 +16,7 @@ from bartizan.model.boot_log import COMMAND_PCR, IPL, POLICY_PCR, BootLog, Event
 from bartizan.model.digest import CONSTRUCTORS, HashAlg
 from bartizan.model.event_data import BootTextKind
 from bartizan.model.uefi import SignatureKind, SignatureList, Variable
+from bartizan.verify.boot_source import boot_source
 from bartizan.verify.replay import startup_locality
 
 IMAGE_TYPES = frozenset(
@@ -65,6 +66,7 @@ def extract_facts(
         texts=(*_texts(proved, bank), *_guessed(proved, bank, untrusted_command_line)),
         startup_locality=startup_locality(log) if log is not None else 0,
         first_step=tuple(_first_step(proved)),
+        source=boot_source(proved, bank),
     )
 
 

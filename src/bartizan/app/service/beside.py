@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bartizan.app.service.admission import DEFAULT_PROJECT_ID
 from bartizan.app.service.changes import Deed, Who, change
+from bartizan.app.service.check_names import known_check
 from bartizan.app.service.refusals import Conflict, Missing, NotAllowed, Unfit
 from bartizan.app.service.service import Service
 from bartizan.model.node import Scope
@@ -78,8 +79,8 @@ async def state(service: Service, who: Who, wanted: Wanted) -> Statement:
 
 def _check(service: Service, wanted: Wanted, begins: int, now: int) -> None:
     longest = LONGEST[wanted.kind]
-    if wanted.check is not None and wanted.check not in service.rules.rules.catalogue:
-        raise Unfit(f"check: {wanted.check!a} is none; see docs/reference/checks.md")
+    if wanted.check is not None:
+        known_check(service.rules.rules, wanted.check)
     if wanted.ends_at <= max(begins, now):
         raise Unfit("ends_at: a time to come, behind begins_at, expected")
     if wanted.ends_at - begins > longest or begins > now + FARTHEST:

@@ -7,6 +7,9 @@ from bartizan.formats.result_json import finding_document, result_document
 from bartizan.model.result import AttestationResult, Finding, Tier
 from bartizan.store.results import Verdict
 
+OF_RULES = frozenset({"posture.host", "posture.workloads"})
+"""Checks that sum up the rules of the posture."""
+
 
 def verdict_of(result: AttestationResult) -> Verdict:
     """A result with the digest of what would make it another verdict: everything but affirming findings' words."""
@@ -35,9 +38,12 @@ def findings_json(findings: tuple[Finding, ...]) -> bytes:
 
 
 def missing_of(result: AttestationResult) -> tuple[str, ...]:
-    """The checks that keep the next level from holding."""
+    """The checks that keep the next level from holding; where that is level 5, with the rules behind them."""
     rung = next((rung for rung in result.ladder if rung.assessed and not rung.holds), None)
-    return () if rung is None else rung.missing
+    if rung is None:
+        return ()
+    rules = result.confinement.open if result.confinement is not None and OF_RULES & set(rung.missing) else ()
+    return (*rung.missing, *rules)
 
 
 def keeps_down(result: AttestationResult) -> list[str]:

@@ -1,14 +1,17 @@
-"""The platform: who measures the first code, and DMA protection as firmware reports it."""
+"""The platform: who measures the first code, where the loader came from, and DMA protection as firmware reports it."""
 
 from collections.abc import Iterator
 
 from bartizan.appraise.context import Context
 from bartizan.formats.inert import inert
+from bartizan.model.boot_facts import BootWay
 from bartizan.model.boot_log import POLICY_PCR
 from bartizan.model.result import Finding, Pointer, Tier
 
 ACM_LOCALITY = 3
 H_CRTM_LOCALITY = 4
+SAFE = frozenset({BootWay.DISK, BootWay.HTTPS})
+MAX_PATH = 200
 NOTICES = {
     b"DMA Protection Disabled": "the firmware started without DMA protection: a device could change what was measured",
     b"UEFI Debug Mode": "the firmware ran in debug mode",
@@ -37,6 +40,26 @@ def first_step(context: Context) -> Iterator[Finding]:
     else:
         why = "nobody measures the first step here: the firmware's first code vouches for itself"
         yield context.say("platform.first-step", Tier.WARNING, why, Pointer(pcr=0))
+
+
+def boot_source(context: Context) -> Iterator[Finding]:
+    """platform.boot-source: whether the first loader came from where nobody can put another one on its way."""
+    source = context.evidence.boot.facts.source
+    if source is None:
+        return
+    at = Pointer(pcr=4, event=source.event)
+    said = f"the firmware took its loader from {source.way.value}: {inert(source.untrusted_path, limit=MAX_PATH)}"
+    if source.way not in SAFE:
+        why = (
+            f"{said}; nothing on this way shows who sent it, only Secure Boot and the Reference Values judge what came"
+        )
+        yield context.say("platform.boot-source", Tier.WARNING, why, at)
+    elif source.option is None:
+        why = f"{said}; that is the log's word, since no measured boot option names it"
+        yield context.say("platform.boot-source", Tier.WARNING, why, at)
+    else:
+        why = f"{said}, as the measured boot option {inert(source.option)!r} has it"
+        yield context.say("platform.boot-source", Tier.AFFIRMING, why, at)
 
 
 def dma_protection(context: Context) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ CONTROLS_SINCE = (6, 17)
 """The first kernel release with attack-vector controls."""
 ISOLATING = frozenset({"full", "emulator"})
 """Values of libvirt's sched_core that keep foreign threads off a virtual machine's cores."""
+NO_COOKIE = "0" * 16
 PRESENT = frozenset({"nopti", "nospectre_v1", "nospectre_v2", "nospec_store_bypass_disable", "no_entry_flush"})
 SWITCHES = {
     "kvm.nx_huge_pages": "off",
@@ -100,9 +101,12 @@ def switches(facts: Facts) -> Outcome:
 
 
 def threads(facts: Facts) -> Outcome:
-    """No two tenants share a core: SMT is off, or libvirt schedules by cores."""
+    """No two tenants share a core: SMT is off, or the kernel or libvirt schedules by cores."""
     if facts.text("/sys/devices/system/cpu/smt/active") == "0":
         return holds(f"SMT is not active ({facts.maybe('/sys/devices/system/cpu/smt/control') or 'no control'})")
+    proved = _cores(facts)
+    if proved is not None:
+        return proved
     found = settings(facts)
     if found is None:
         return broken("SMT is on, and no libvirt is here that would keep two tenants off one core")
@@ -110,6 +114,20 @@ def threads(facts: Facts) -> Outcome:
     if scheduled in ISOLATING:
         return holds(f"SMT is on, and libvirt keeps each virtual machine on cores of its own (sched_core={scheduled})")
     return broken(f"SMT is on, and libvirt does not keep two tenants off one core (sched_core={scheduled})")
+
+
+def _cores(facts: Facts) -> Outcome | None:
+    """What the kernel tells of running virtual machines by their cookies, None where there are none or it tells not."""
+    machines = [one for one in facts.posture.workloads if one.kind == "vm"]
+    told = [(one, frozenset(one.core_cookies)) for one in machines if one.core_cookies is not None]
+    if not machines or len(told) < len(machines):
+        return None
+    free = [one for one, cookies in told if NO_COOKIE in cookies]
+    if free:
+        return broken(f"SMT is on, and threads of process {free[0].pid} ({free[0].comm}) share cores with anybody's")
+    if sum(len(cookies) for _, cookies in told) != len(frozenset().union(*(cookies for _, cookies in told))):
+        return broken("SMT is on, and two virtual machines have one core scheduling cookie: they share cores")
+    return holds(f"SMT is on, and the kernel keeps each of {len(told)} virtual machines on cores of its own")
 
 
 def nested(facts: Facts) -> Outcome:

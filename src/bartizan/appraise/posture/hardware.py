@@ -1,8 +1,9 @@
 """Platform: TPM, Secure Boot, microcode, memory encryption for guests, as the kernel shows them; a TPM proves more."""
 
+import re
 from collections.abc import Mapping
 
-from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, unknown
+from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, inapplicable, unknown
 
 EFI = "/sys/firmware/efi"
 VARIABLE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -39,7 +40,9 @@ def _variable(facts: Facts, name: str) -> int:
 
 
 def microcode(facts: Facts) -> Outcome:
-    """The processor's microcode is not older than the kernel's list says."""
+    """The processor's microcode is not older than the kernel's list says; a guest is told what its host likes."""
+    if re.search(r"^flags\s*:.*\bhypervisor\b", facts.text("/proc/cpuinfo"), re.MULTILINE):
+        return inapplicable("below a hypervisor the microcode is the host's; what a guest reads means nothing")
     said = facts.text("/sys/devices/system/cpu/vulnerabilities/old_microcode")
     if "GenuineIntel" not in facts.text("/proc/cpuinfo"):
         return unknown("the kernel knows the current microcode of Intel's processors only")

@@ -1,24 +1,27 @@
 """libvirt's settings for QEMU. A setting that is not given counts with libvirt's default (src/qemu/qemu.conf.in)."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 
 from bartizan.appraise.posture.facts import Evaluator, Facts, Outcome, broken, holds, inapplicable, unknown
 from bartizan.formats.libvirt_conf import Value, parse_libvirt_conf
 
-PLACES = ("/etc/libvirt/qemu.conf", "/etc/kolla/nova-libvirt/qemu.conf")
+PLACE = "/etc/libvirt/qemu.conf"
+ELSEWHERE = re.compile(rf"/proc/[0-9]+/root{PLACE}")
+"""The same file as a daemon in a container sees it."""
 NO_LIBVIRT = "libvirt's QEMU driver is not configured on this machine"
 ROOT = frozenset({"root", "0", "+0"})
 RAW_DEVICES = ("/dev/mem", "/dev/kmem", "/dev/port", "/dev/vfio", "/dev/infiniband", "/dev/sd", "/dev/nvme", "/dev/tpm")
 
 
 def settings(facts: Facts) -> dict[str, Value] | None:
-    """What the first configuration file that is there sets; None when there is none.
+    """What the configuration of the daemon that runs sets, in a container before the host's; None when there is none.
 
     Raises:
         UnreadError: one is there and cannot be read.
     """
-    for place in PLACES:
+    for place in (*filter(ELSEWHERE.fullmatch, facts.posture.files), PLACE):
         text = facts.maybe(place)
         if text is not None:
             return dict(parse_libvirt_conf(text))

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bartizan.cli.asking import asking
 from bartizan.cli.commands.node import path_of
-from bartizan.cli.completing import nodes
+from bartizan.cli.completing import checks, nodes
 from bartizan.cli.console import GOOD, console, counted
 from bartizan.cli.options import AsJson
 from bartizan.cli.wording import hint, level_text, say, show_document
@@ -20,6 +20,7 @@ from bartizan.connectors.service.documents import (
     FindingGroups,
     Gap,
     GapItem,
+    GapRule,
     Node,
     NodeFindings,
     Reference,
@@ -36,6 +37,10 @@ FIRST_REFERENCE = (
     "bartizan reference service approve ID --reason 'as it should be'",
 )
 HIGHEST = 6
+CONFINED = 5
+"""The level that rests on the posture."""
+FEW = 10
+"""Posture rules shown where not all are asked for."""
 
 
 @asking()
@@ -45,17 +50,22 @@ def gap(
     node: Annotated[
         str | None, typer.Option("--node", help="Of this node alone.", metavar="NODE", autocompletion=nodes)
     ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option("--check", help="Of this check or posture rule alone.", metavar="ID", autocompletion=checks),
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Every posture rule that is not in order.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Say what keeps the fleet's nodes from their next level, what keeps most first, and what would lift them.
 
-    Examples: `bartizan gap`, `bartizan gap --node compute-01`.
+    Examples: `bartizan gap`, `bartizan gap --node compute-01`, `bartizan gap --check KRN-002`.
 
     Exit: 0 said, 2 refused, 3 the service cannot be asked.
     """
     if node is not None:
         return _of_node(client, node, as_json=as_json)
-    found = client.get("/v1/gap", Gap)
+    found = client.get("/v1/gap", Gap, (("check", check),))
     if as_json:
         show_document(found)
     elif not found.nodes:
@@ -63,7 +73,7 @@ def gap(
         hint("  bartizan token create NAME --role compute")
     else:
         seen = {group.check: group for group in client.get("/v1/findings", FindingGroups).items}
-        _print(found, seen, recognises=_recognises(client))
+        _print(found, seen, recognises=_recognises(client), show_all=show_all)
     return GOOD
 
 
@@ -86,7 +96,7 @@ def _print_first_reference(items: list[GapItem]) -> None:
     hint(f"This lifts: {checks}")
 
 
-def _print(found: Gap, seen: Mapping[str, FindingGroup], *, recognises: bool) -> None:
+def _print(found: Gap, seen: Mapping[str, FindingGroup], *, recognises: bool, show_all: bool) -> None:
     say(f"{counted(found.nodes, 'node')}: {_spread(found)}", style="bold")
     unknown = [] if recognises else [item for item in found.items if item.check.startswith(NEED_REFERENCE)]
     if unknown:
@@ -97,10 +107,32 @@ def _print(found: Gap, seen: Mapping[str, FindingGroup], *, recognises: bool) ->
         say(f"From level {level_text(level)} to {level_text(min(level + 1, HIGHEST))}", style="bold")
         for item in items:
             _print_item(item, seen.get(item.check))
+    if found.posture:
+        _print_posture(found.posture, show_all=show_all)
     if not found.items:
         say("nothing keeps any node that attested from its next level that could be mended")
     console.print()
     hint("bartizan node list --check CHECK: which nodes; bartizan gap --node NODE: one of them")
+
+
+def _print_posture(rules: list[GapRule], *, show_all: bool) -> None:
+    """Rules of the posture, those that keep most nodes from level 5 first, with the line that lifts each."""
+    console.print()
+    say(
+        f"Towards level {level_text(CONFINED)}: {counted(len(rules), 'posture rule')} not in order somewhere",
+        style="bold",
+    )
+    shown = rules if show_all else rules[:FEW]
+    for rule in shown:
+        kept = f", keeps {rule.kept} from level {CONFINED} now" if rule.kept else ""
+        roles = ", ".join(counted(count, f"{role} node") for role, count in rule.roles.items())
+        head = Text(rule.rule, style="yellow").append(f"  {roles}{kept}, {rule.severity}", style="default")
+        console.print(Padding(head.append(f", for example {rule.example}", style="dim"), INDENT))
+        _print_lines(f"{rule.found} ({rule.example})", rule.title, rule.fix)
+        if rule.add:
+            console.print(Padding(Text(f"line:   {rule.add}  ({rule.where})"), (0, 0, 0, 4)))
+    if len(shown) < len(rules):
+        hint(f"  and {len(rules) - len(shown)} more: bartizan gap --all")
 
 
 def _spread(found: Gap) -> str:

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
+from bartizan.app.inspect_policy import PolicyReport, inspect_policy
 from bartizan.app.inspect_posture import Exceptions, PostureReport, inspect_document, inspect_posture, rule_named
 from bartizan.app.report_posture import report_posture
 from bartizan.app.sign_waivers import read_waivers
 from bartizan.cli.console import BAD, GOOD, print_json, reporting
 from bartizan.cli.options import AsJson, ShowAll
-from bartizan.cli.posture_documents import framework_document, plan_document, posture_document
+from bartizan.cli.posture_documents import framework_document, plan_document, policy_document, posture_document
 from bartizan.cli.posture_frameworks import show_framework
+from bartizan.cli.posture_policy import show_policy
 from bartizan.cli.posture_text import show_plan, show_posture, show_rule
 from bartizan.errors import ConfigError
 from bartizan.model.posture import Framework, Profile, Rule
@@ -42,6 +44,10 @@ def posture(
         list[Path] | None,
         typer.Option("--document", help="A posture as an agent sent it, in place of this machine.", metavar="FILE"),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Analyse an SELinux policy (/sys/fs/selinux/policy) instead.", metavar="FILE"),
+    ] = None,
     waivers: Annotated[
         Path | None, typer.Option("--waivers", help="Signed exceptions (bartizan waivers sign).", metavar="FILE")
     ] = None,
@@ -62,8 +68,8 @@ def posture(
     Exit: 0 nothing is contraindicated (--report: no node fails a must), 1 something is, 2 there is no such rule or
     folder, nothing in it could be read, or waivers are not signed as they should be.
     """
-    if sum((explain is not None, fix_plan, report is not None)) > 1:
-        raise ConfigError("--explain, --fix-plan and --report answer different questions: give one of them")
+    if sum((explain is not None, fix_plan, report is not None, policy is not None)) > 1:
+        raise ConfigError("--explain, --fix-plan, --report and --policy answer different questions: give one of them")
     rule = rule_named(explain) if explain is not None else None
     documents = document or []
     if len(documents) > 1 and report is None:
@@ -73,6 +79,8 @@ def posture(
     if report is not None:
         return _reported(report, _each(profile, documents, root, exceptions), show_all=show_all, as_json=as_json)
     [found] = _each(profile, documents, root, exceptions).values()
+    if policy is not None:
+        return _analysed(inspect_policy(policy, found.posture), as_json=as_json)
     if as_json:
         print_json(plan_document(found) if fix_plan else posture_document(found, only=rule.id if rule else None))
     else:
@@ -103,6 +111,14 @@ def _show(found: PostureReport, rule: Rule | None, *, fix_plan: bool, show_all: 
         show_plan(found)
     else:
         show_posture(found, show_all=show_all)
+
+
+def _analysed(found: PolicyReport, *, as_json: bool) -> int:
+    if as_json:
+        print_json(policy_document(found))
+    else:
+        show_policy(found)
+    return GOOD if found.good else BAD
 
 
 def _reported(framework: Framework, reports: dict[str, PostureReport], *, show_all: bool, as_json: bool) -> int:

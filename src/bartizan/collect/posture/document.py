@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Dict, Tuple
 
-from bartizan.collect.posture import cpu, iommu, kernel, libvirt, lsm, memory, network, virt, workloads
+from bartizan.collect.posture import cpu, iommu, kernel, libvirt, lsm, memory, network, switch, virt, workloads
 from bartizan.collect.posture.host import Host
 
 VERSION = 2
@@ -23,6 +23,7 @@ AREAS: Tuple[Callable[[Host], None], ...] = (
     lsm.read,
     virt.read,
     network.read,
+    switch.read,
     libvirt.read,
 )
 

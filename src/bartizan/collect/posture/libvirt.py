@@ -1,15 +1,17 @@
-"""libvirt's settings for QEMU, wherever they lie: on the host itself or in a containerised control plane."""
+"""libvirt's settings for QEMU, as each running daemon sees them: on the host itself or in a container of its own."""
 
 from __future__ import annotations
 
+from bartizan.collect.posture.elsewhere import other_roots
 from bartizan.collect.posture.host import Host, Reading
 
-PLACES = ("/etc/libvirt/qemu.conf", "/etc/kolla/nova-libvirt/qemu.conf")
+PLACE = "/etc/libvirt/qemu.conf"
+DAEMONS = ("libvirtd", "virtqemud")
 
 
 def read(host: Host) -> None:
     """Keep the lines that set something; comments and what may be secret (`…secret_uuid`) stay behind."""
-    for path in PLACES:
+    for path in (f"{root}{PLACE}" for root in ("", *other_roots(host, DAEMONS))):
         reading = host.glance(path)
         host.files[path] = reading if reading.value is None else Reading(path, _settings(reading.value))
 

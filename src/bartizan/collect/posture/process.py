@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Tuple
 
+from bartizan.collect.posture.core_scheduling import cookies
 from bartizan.collect.posture.host import DENIED, Host
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
@@ -75,7 +76,8 @@ class Workload:
     module answers; permissive: SELinux only logs what its domain may not do; seccomp, no_new_privs: the least of all
     threads; cap_…: hexadecimal, of all threads together; private: the kinds of namespaces that it does not share with
     the host; images: files that it holds open, and what its root is; control: sockets of a container runtime or of
-    libvirt that it can reach; ksm: no, mergeable, merging.
+    libvirt that it can reach; ksm: no, mergeable, merging; core_cookies: of a virtual machine's threads, which share
+    cores with those of the same cookie alone.
     """
 
     pid: int
@@ -105,6 +107,7 @@ class Workload:
     control: Optional[Tuple[str, ...]]
     shared: Optional[Tuple[Shared, ...]]
     ksm: Optional[str]
+    core_cookies: Optional[Tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,7 @@ def described(host: Host, pid: int, own: Namespaces, found: Found) -> Workload:
         control=_control(host, pid),
         shared=_shared(host, pid),
         ksm=_ksm(host, pid),
+        core_cookies=cookies(host, pid) if kind == "vm" else None,
     )
 
 

@@ -235,6 +235,23 @@ class GapItem(Document, frozen=True):
     fix: str
 
 
+class GapRule(Document, frozen=True):
+    """A posture rule that is not in order at some nodes, and the line that lifts it."""
+
+    rule: str
+    title: str
+    severity: str
+    nodes: int
+    kept: int
+    roles: dict[str, int]
+    example: str
+    found: str
+    read: str | None
+    fix: str
+    where: str
+    add: str
+
+
 class Gap(Document, frozen=True):
     """What keeps the fleet down."""
 
@@ -242,6 +259,7 @@ class Gap(Document, frozen=True):
     unattested: int
     levels: dict[str, int]
     items: list[GapItem]
+    posture: list[GapRule]
 
 
 class Alarm(Document, frozen=True):

@@ -8,7 +8,7 @@ from bartizan.app.service.changes import Who
 from bartizan.app.service.fleet import seen_node
 from bartizan.app.service.service import Service
 from bartizan.model.statement import StatementKind
-from bartizan.store.findings import OpenFinding, finding_groups, open_findings
+from bartizan.store.findings import FindingGroup, OpenFinding, finding_groups, open_findings
 from bartizan.web.api.caller import Asker, Serving
 from bartizan.web.api.operation import Described
 from bartizan.web.api.shapes import PathName
@@ -73,22 +73,21 @@ async def list_node_findings(service: Serving, who: Asker, node: PathName) -> No
 @get("/findings", operation_id="list_findings", operation_class=Described, summary="Of the fleet", tags=["findings"])
 async def list_findings(service: Serving, who: Asker) -> FindingGroups:
     """What is not in order, by check: at how many nodes, and an example."""
-    catalogue = service.rules.rules.catalogue
     groups = await service.read(lambda connection: finding_groups(connection, project_id=who.sees))
-    return FindingGroups(
-        items=[
-            FindingGroupShown(
-                check=group.check,
-                title=catalogue[group.check].title if group.check in catalogue else group.check,
-                tier=group.tier,
-                nodes=group.nodes,
-                example=group.node,
-                path=group.path,
-                why=group.why,
-                fix=catalogue[group.check].fix if group.check in catalogue else "",
-            )
-            for group in groups
-        ]
+    return FindingGroups(items=[_group_shown(service, group) for group in groups])
+
+
+def _group_shown(service: Service, group: FindingGroup) -> FindingGroupShown:
+    check = service.rules.rules.about(group.check)
+    return FindingGroupShown(
+        check=group.check,
+        title=group.check if check is None else check.title,
+        tier=group.tier,
+        nodes=group.nodes,
+        example=group.node,
+        path=group.path,
+        why=group.why,
+        fix="" if check is None else check.fix,
     )
 
 
@@ -110,7 +109,7 @@ async def node_findings(service: Service, who: Who, given: str) -> NodeFindings:
 
 
 def _shown(service: Service, row: OpenFinding, said: list[StatementShown]) -> FindingShown:
-    check = service.rules.rules.catalogue.get(row.check)
+    check = service.rules.rules.about(row.check)
     return FindingShown(
         check=row.check,
         title=row.check if check is None else check.title,

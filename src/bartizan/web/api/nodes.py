@@ -7,6 +7,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
+from bartizan.app.service.check_names import known_check
 from bartizan.app.service.clock import Now
 from bartizan.app.service.fleet import in_state, retire, seen_node, state_of
 from bartizan.app.service.service import Service
@@ -21,6 +22,7 @@ from bartizan.web.api.shapes import (
     WILD_PATTERN,
     Body,
     Cursor,
+    Exact,
     Limit,
     Page,
     PathName,
@@ -35,7 +37,6 @@ Current = Annotated[Literal["fresh", "late", "expired"] | None, QueryParameter(n
 Wild = Annotated[
     str | None, QueryParameter(name="name", pattern=WILD_PATTERN, description="A name; `x*`: all that begin so")
 ]
-Exact = Annotated[str | None, QueryParameter(min_length=1, max_length=128)]
 
 
 class NodeShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +89,8 @@ async def show_nodes(  # noqa: PLR0913, PLR0917  a parameter is a filter
     cursor: Cursor = None,
 ) -> Page[NodeShown]:
     """Nodes, filtered and sorted. `max_level=3` finds those that are kept below level 4."""
+    if check is not None:
+        known_check(service.rules.rules, check)
     wanted = NodeFilter(
         project=who.sees,
         name=name,

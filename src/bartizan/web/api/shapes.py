@@ -25,6 +25,8 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 PathName = Annotated[str, PathParameter(pattern=NAME_PATTERN, min_length=1, max_length=128)]
 Number = Annotated[int, PathParameter(ge=1, le=MAX_NUMBER)]
+Exact = Annotated[str | None, QueryParameter(min_length=1, max_length=128)]
+"""A filter by a whole name."""
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Items of a page")]
 Cursor = Annotated[str | None, QueryParameter(max_length=512, description="`next` of the page before")]
 
