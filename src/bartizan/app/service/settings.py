@@ -9,6 +9,7 @@ from bartizan.errors import ConfigError
 
 MAX_SETTINGS = 1 << 20
 LOOPBACK = "127.0.0.1"
+DATABASES = ("sqlite:///", "postgresql://")
 LEAST_ANSWER = 10
 """Seconds that a node needs at least to answer."""
 
@@ -48,7 +49,7 @@ class Attestation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
 
 
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Where things are kept. database: a URL; a file in the data folder where it is empty.
+    """Where things are kept. database: a URL, of SQLite or PostgreSQL; a file in the data folder where it is empty.
 
     history_days: how long former verdicts and boots are kept; states, entries: nodes and IMA entries held in memory.
     """
@@ -156,7 +157,7 @@ def _check_places(settings: Settings, source: str) -> None:
             raise ConfigError(f"{source}: {name}: {value} is no file")
     if trust.roots and not Path(trust.roots).is_dir():
         raise ConfigError(f"{source}: trust.roots: {trust.roots} is no folder")
-    if settings.storage.database and not settings.storage.database.startswith("sqlite:///"):
-        raise ConfigError(f"{source}: storage.database: a URL that begins with sqlite:/// expected")
+    if settings.storage.database and not settings.storage.database.startswith(DATABASES):
+        raise ConfigError(f"{source}: storage.database: a URL that begins with {' or '.join(DATABASES)} expected")
     if listen.url and not listen.url.startswith(("https://", "http://")):
         raise ConfigError(f"{source}: listen.url: a URL that begins with https:// expected, found {listen.url}")

@@ -98,7 +98,8 @@ class Watch:
             for node in self.memory.all():
                 known = node.progress
                 issued = min(known.nonce_issued, now.microseconds)
-                node.progress = replace(known, due=min(known.due, until), nonce_issued=issued)
+                version = known.version + (issued < known.nonce_issued)
+                node.progress = replace(known, due=min(known.due, until), nonce_issued=issued, version=version)
             self.set_back()
 
     def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:

@@ -85,11 +85,15 @@ def _config() -> None:
 @config.command()
 @reporting
 def check(file: ConfigFile = None, data: DataFolder = None, as_json: AsJson = False) -> int:
-    """Read the settings and show them as understood, defaults included.
+    """Read the settings and show them as understood, defaults included; a PostgreSQL that they name is asked.
 
     Exit: 0 they can be used, 2 they cannot.
     """
-    found = msgspec.to_builtins(settings_of(file, data))
+    from bartizan.store.database import check_database  # noqa: PLC0415  as above
+
+    settings = settings_of(file, data)
+    answered = check_database(settings.database_url)
+    found = msgspec.to_builtins(settings)
     if as_json:
         print_json(found)
         return GOOD
@@ -99,6 +103,8 @@ def check(file: ConfigFile = None, data: DataFolder = None, as_json: AsJson = Fa
     for name, value in _rows(found, ""):
         table.add_row(name, Text("(empty)" if value == "" else str(value), style="dim" if value == "" else ""))
     console.print(table)
+    if answered is not None:
+        console.print(Text(f"the database answers: {answered}"), soft_wrap=True)
     return GOOD
 
 
