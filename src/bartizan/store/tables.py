@@ -380,6 +380,14 @@ lease = Table(
 )
 """Who does alone what one must do alone, until when; `fence` counts up with each other holder."""
 
+known_key = Table(
+    "known_key",
+    metadata,
+    Column("name", Words(32), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+)
+"""What keys that Verifiers share are told from others by; not the keys."""
+
 generation = Table(
     "generation",
     metadata,

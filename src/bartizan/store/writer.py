@@ -15,7 +15,8 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, Executable
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bartizan.store.database import WRITES
 
@@ -140,7 +141,7 @@ class Writer:
             self._transact(batch)
         except Exception as error:  # noqa: BLE001  # whatever a job raises is for its submitter
             self._rolled_back()
-            if len(batch) == 1 or (isinstance(error, DBAPIError) and error.connection_invalidated):
+            if len(batch) == 1 or _unreachable(error):
                 self._loop.call_soon_threadsafe(_fail, batch, error)
                 return
             for job in batch:
@@ -158,6 +159,13 @@ class Writer:
                     rows.setdefault(id(job.statement), []).append(job)
             for some in rows.values():
                 _execute(connection, some)
+
+
+def _unreachable(error: Exception) -> bool:
+    """There is no connection, or no more: another attempt for each job would wait as long as this one."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or (isinstance(error, OperationalError) and error.statement is None)
+    return isinstance(error, PoolTimeout)
 
 
 def _outcome(run: Callable[[Connection], Any], connection: Connection) -> object:

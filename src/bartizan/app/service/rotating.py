@@ -4,6 +4,7 @@ import structlog
 from sqlalchemy import Connection
 
 from bartizan.app.service.changes import Deed, Who, change
+from bartizan.app.service.leases import KEYS
 from bartizan.app.service.refusals import Conflict
 from bartizan.app.service.service import Service
 from bartizan.store.rules import Author
@@ -24,9 +25,14 @@ async def rotate_keys(service: Service, who: Who) -> int:
     now, signer = service.clock(), service.signer
     if signer.own is not None:
         raise Conflict("trust.ear_key in the settings names the key that signs; to change it, put another file there")
-    if signer.announcing(now):
-        raise Conflict("a new key is announced already; it has to be in use before the next one")
-    signer.rotate(now)
+    if await service.write(lambda connection: service.leases.hold(connection, KEYS)) is None:
+        raise Conflict("a new key is being made at another Verifier")
+    try:
+        if signer.announcing(now):
+            raise Conflict("a new key is announced already; it has to be in use before the next one")
+        signer.rotate(now)
+    finally:
+        await service.write(lambda connection: service.leases.release(connection, KEYS))
     log.info("a new key for results", by=who.account)
 
     def made(_: Connection, __: Author) -> int:

@@ -63,12 +63,14 @@ class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Whom to trust. roots: a folder of TPM CAs instead of those that ship; ear_lifetime: seconds.
 
+    keys: the folder of the service's own keys, which several Verifiers share; below the data folder where it is empty.
     ear_key: a PEM file with an EC P-256 key; without one, keys are made and rotated.
     two_persons: whoever proposed Reference Values, or put in a policy, is not the one who puts them in force;
     nobody goes back to the shipped policy alone, or makes a token of another account.
     """
 
     roots: str = ""
+    keys: str = ""
     ear_lifetime: int = 300
     ear_key: str = ""
     two_persons: bool = False
@@ -94,6 +96,11 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     def folder(self) -> Path:
         """The data folder."""
         return Path(self.data)
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the service's own keys."""
+        return Path(self.trust.keys) if self.trust.keys else self.folder / "keys"
 
     @property
     def database_url(self) -> str:

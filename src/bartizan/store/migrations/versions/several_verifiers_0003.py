@@ -1,7 +1,7 @@
 """What several Verifiers on one database need: row versions, leases, generations, one policy in force at most."""
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, String, text
+from sqlalchemy import BigInteger, Column, LargeBinary, String, text
 
 revision = "0003"
 down_revision = "0002"
@@ -26,6 +26,11 @@ def upgrade() -> None:
         Column("expires_at", BigInteger, nullable=False),
     )
     op.create_table(
+        "known_key",
+        Column("name", String(32), primary_key=True),
+        Column("digest", LargeBinary(32), nullable=False),
+    )
+    op.create_table(
         "generation",
         Column("name", String(32), primary_key=True),
         Column("value", BigInteger, nullable=False),
@@ -35,6 +40,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them."""
     op.drop_table("generation")
+    op.drop_table("known_key")
     op.drop_table("lease")
     op.drop_index("uq_policy_active", "policy")
     op.drop_column("beat", "excused_until")
