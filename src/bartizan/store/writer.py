@@ -25,8 +25,8 @@ Row = Mapping[str, Any]
 Bulk = Callable[[Connection, Sequence[Row]], Sequence["Untouched | None"]]
 """Writes many rows; says of each, in their order, whether it came to nothing."""
 Errors = tuple[type[Exception], ...]
-GATHER = 0.004
-"""Seconds that the first job of a transaction waits for others to share it."""
+GATHER = 0.02
+"""Seconds that the first job of a transaction waits for others to share it, if the last one was shared."""
 BATCH = 500
 """Jobs of one transaction at most."""
 
@@ -122,11 +122,12 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
-        more = True
+        more, batch = True, list[_Job]()
         while more:
-            batch: list[_Job] = []
+            company, batch = len(batch) > 1, []
             job = self._waiting.get()
-            time.sleep(GATHER)
+            if company:
+                time.sleep(GATHER)
             while job is not None:
                 batch.append(job)
                 if len(batch) == BATCH or self._waiting.empty():
