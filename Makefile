@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz api-fuzz bench crash-test packages docs lock
+.PHONY: help setup demo test check fuzz api-fuzz bench crash-test replica-test packages docs lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18
@@ -51,6 +51,9 @@ bench: ## CPU time against a C floor (and Keylime, when BARTIZAN_KEYLIME_PYTHON 
 
 crash-test: setup ## Kill the service 50 times under 200 nodes with emulated TPMs (ARGS="--nodes 20 --kills 5")
 	$(BIN)/python -m bench.crash $(ARGS)
+
+replica-test: setup ## Break three Verifiers on one PostgreSQL under load, nine ways (ARGS="--nodes 50 --json")
+	$(BIN)/python -m bench.chaos $(ARGS)
 
 packages: setup ## Into dist/: the wheel, the agent as one file, the agent as a Debian package
 	$(BIN)/python scripts/build-packages $(ARGS)

@@ -54,9 +54,14 @@ class Server:
     settings: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
-    def url(self, name: str, *, port: int | None = None) -> str:
-        """Of a database, by loopback; port: of something between."""
-        return f"postgresql://bartizan@127.0.0.1:{port or self.port}/{name}"
+    def url(self, name: str, *, host: str = "127.0.0.1", port: int | None = None) -> str:
+        """Of a database, by loopback; host, port: of something between."""
+        return f"postgresql://bartizan@{host}:{port or self.port}/{name}"
+
+    @property
+    def socket(self) -> Path:
+        """Its Unix socket."""
+        return self.folder / f".s.PGSQL.{self.port}"
 
     def local_url(self, name: str) -> str:
         """The same by the server's socket."""
@@ -104,11 +109,9 @@ class Server:
         for pid in (self.process.pid, *map(int, children)):
             os.kill(pid, signal.SIGKILL)
 
-    def pids(self) -> list[int]:
-        """Of the postmaster and its children."""
-        assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [self.process.pid, *map(int, children)]
+    def ended(self) -> bool:
+        """It has ended by itself."""
+        return self.process is None or self.process.poll() is not None
 
     def create(self, name: str) -> str:
         """A new, empty database: its name."""
@@ -147,9 +150,16 @@ def _as_user() -> dict[str, object]:
 
 
 @contextmanager
-def running(settings: Mapping[str, str] | None = None, *, loopback: bool = True) -> Iterator[Server]:
-    """A server in a folder of its own, gone afterwards. loopback: reached also there, and not by its socket alone."""
+def running(
+    settings: Mapping[str, str] | None = None, *, loopback: bool = True, size: str | None = None
+) -> Iterator[Server]:
+    """A server in a folder of its own, gone afterwards. loopback: reached also there, and not by its socket alone.
+
+    size: of the file system, in memory, that it gets for itself, for which one has to be root; such as `300m`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="bartizan-postgresql-"))
+    if size is not None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "bartizan", folder], check=True)
     server = Server(folder, _free_port() if loopback else USUAL_PORT, dict(settings or {}))
     if not loopback:
         server.settings = {**server.settings, "listen_addresses": ""}
@@ -160,4 +170,6 @@ def running(settings: Mapping[str, str] | None = None, *, loopback: bool = True)
     finally:
         if server.process is not None:
             server.stop()
+        if size is not None:
+            subprocess.run(["umount", "--lazy", folder], check=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -113,6 +113,7 @@ def _engine(url: URL) -> Engine:
         options = " ".join(f"-c {name}={limit}" for name, limit in POSTGRESQL_LIMITS.items())
         return create_engine(
             url,
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=READERS,
             max_overflow=0,
@@ -127,7 +128,7 @@ def _engine(url: URL) -> Engine:
                 "application_name": "bartizan",
             },
         )
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
