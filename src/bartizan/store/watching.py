@@ -20,7 +20,7 @@ def behind(connection: Connection, *, silence: Silence, due_before: int, limit: 
         .order_by(node_state.c.due)
         .limit(limit)
     )
-    return [(row.node, row.uid, row.name) for row in connection.execute(query)]
+    return [(number, uid, name) for number, uid, name in connection.execute(query)]
 
 
 def mark(connection: Connection, numbers: list[int], *, silence: Silence, before: Silence) -> None:
