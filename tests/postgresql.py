@@ -104,10 +104,14 @@ class Server:
 
     def _kill_all(self) -> None:
         """The postmaster and its children, none of which may finish anything."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+
+    def pids(self) -> list[int]:
+        """Of the postmaster and its children."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in (self.process.pid, *map(int, children)):
-            os.kill(pid, signal.SIGKILL)
+        return [self.process.pid, *map(int, children)]
 
     def ended(self) -> bool:
         """It has ended by itself."""
@@ -122,10 +126,10 @@ class Server:
         """Drop it, whoever is connected."""
         self._run("dropdb", "--force", "-h", str(self.folder), "-p", str(self.port), "-U", "bartizan", name)
 
-    def sql(self, statement: str, *, database: str = "postgres") -> str:
-        """What a statement yields."""
+    def sql(self, *statements: str, database: str = "postgres") -> str:
+        """What statements yield, one after the other in one session."""
         where = ["-h", str(self.folder), "-p", str(self.port), "-U", "bartizan", "-d", database]
-        return self._run("psql", "-X", "-A", "-t", *where, "-c", statement)
+        return self._run("psql", "-X", "-A", "-t", "-q", *where, *(part for one in statements for part in ("-c", one)))
 
     def _wait(self, *, answers: bool) -> None:
         begun, tick = time.monotonic(), threading.Event()

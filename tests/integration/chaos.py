@@ -124,8 +124,8 @@ def database_read_only(stage: Stage) -> None:
     stage.server.sql("ALTER SYSTEM SET default_transaction_read_only = on")
     stage.server.sql("SELECT pg_reload_conf()")
     stage.wait(stage.lasts)
-    stage.server.sql("SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only")
-    stage.server.sql("SELECT pg_reload_conf()")
+    writable = "SET default_transaction_read_only = off"
+    stage.server.sql(writable, "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
 
 
 def database_disk_full(stage: Stage) -> None:
@@ -218,10 +218,13 @@ def _played(stage: Stage, fault: Fault) -> Found:
     load, begun = stage.load, time.monotonic()
     accepted, refused = load.accepted, load.refused()
     watched = _Silence(load)
-    fault(stage)
-    healed = time.monotonic()
-    recovery = until(f"everybody back after {fault.__name__}", lambda: load.everybody_since(healed), patience=RECOVERY)
-    silence = watched.end()
+    try:
+        fault(stage)
+        healed = time.monotonic()
+        back = f"everybody back after {fault.__name__}"
+        recovery = until(back, lambda: load.everybody_since(healed), patience=RECOVERY)
+    finally:
+        silence = watched.end()
     promised = {member.node.uid: set(member.told.accepted) for member in load.members}
     check(stage.cluster, load, promised)
     more = load.refused()

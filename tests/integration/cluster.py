@@ -18,6 +18,7 @@ from tests.integration.network import Cable
 from tests.postgresql import Server
 
 DATABASE = "bartizan"
+ROOT = Path(__file__).parents[2]
 PERIOD = 1
 CHUNK = 64 * 1024
 STARTING = 60.0
@@ -122,16 +123,15 @@ class Replica:
 
     def start(self, *, offset: int = 0) -> None:
         """Start it, on the port that it had before."""
-        serve = [sys.executable, "-m", "bartizan", "serve", "--config", str(self.config), "--plain", "--json"]
-        skewed = ["faketime", "-f", f"{offset:+d}s"] if offset else []
-        environment = os.environ | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        program = ["tests.integration.skewed", str(offset)] if offset else ["bartizan"]
+        serve = [sys.executable, "-m", *program, "serve", "--config", str(self.config), "--plain", "--json"]
         with (self.folder / "service.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*skewed, *serve, "--port", str(self.port)],
+                [*serve, "--port", str(self.port)],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=environment,
+                cwd=ROOT,
                 start_new_session=True,
             )
         said = self._said()
@@ -176,17 +176,17 @@ class Cluster:
     cables: bool = False
     replicas: list[Replica] = field(default_factory=list)
 
-    def add(self, name: str, *, settings: str = "") -> Replica:
-        """Another Verifier, not started yet. settings: more of them, TOML."""
+    def add(self, name: str, way: Way | None = None) -> Replica:
+        """Another Verifier, not started yet. way: to the database, by default one that can be cut."""
         folder = self.folder / name
         folder.mkdir()
         number = len(self.replicas)
-        wire = Cable(self.server.socket, number) if self.cables else Wire(self.server.port)
+        wire = way or (Cable(self.server.socket, number) if self.cables else Wire(self.server.port))
         config = folder / "bartizan.toml"
         url = self.server.url(DATABASE, host=wire.host, port=wire.port)
         config.write_text(
             f'data = "{folder}"\n[attestation]\nperiod = {PERIOD}\nlate = 60\nfull_waiting = 400\n'
-            f'[storage]\ndatabase = "{url}"\n[trust]\nkeys = "{self.folder / "keys"}"\n{settings}'
+            f'[storage]\ndatabase = "{url}"\n[trust]\nkeys = "{self.folder / "keys"}"\n'
         )
         made = Replica(name, folder, config, wire)
         self.replicas.append(made)
