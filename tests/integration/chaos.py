@@ -120,12 +120,13 @@ def database_restarted(stage: Stage) -> None:
 
 
 def database_read_only(stage: Stage) -> None:
-    """It takes no writes, as a standby that was not promoted."""
-    stage.server.sql("ALTER SYSTEM SET default_transaction_read_only = on")
-    stage.server.sql("SELECT pg_reload_conf()")
+    """It is a standby that takes no writes, until it is promoted."""
+    stage.server.stop(signal.SIGINT)
+    (stage.server.data / "standby.signal").touch()
+    stage.server.start()
     stage.wait(stage.lasts)
-    writable = "SET default_transaction_read_only = off"
-    stage.server.sql(writable, "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
+    assert stage.server.sql("SELECT pg_is_in_recovery()") == "t"
+    stage.server.sql("SELECT pg_promote()")
 
 
 def database_disk_full(stage: Stage) -> None:
