@@ -21,7 +21,7 @@ from typing import Any
 from bartizan.store.database import open_database
 from bartizan.store.joining import register_eks
 from bartizan.store.rules import Author
-from bench.fleet import nodes
+from bench.rounds import nodes
 from bench.service import cpu_of, memory_of
 from tests.integration.cluster import DATABASE, Cluster, Replica
 from tests.postgresql import Server
@@ -81,7 +81,7 @@ def fleets(
             options = {"port": one.port, "nodes": each, "first": number * each}
             options |= {"rounds": rounds, "connections": connections}
             arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-            command = [sys.executable, "-m", "bench.fleet", *arguments]
+            command = [sys.executable, "-m", "bench.rounds", *arguments]
             process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             made.append(stack.enter_context(process))
         for process in made:

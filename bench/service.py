@@ -29,7 +29,7 @@ from bartizan.store.joining import register_eks
 from bartizan.store.nodes import NewNode, add_node
 from bartizan.store.rules import Author, add_set
 from bartizan.store.watching import behind
-from bench.fleet import nodes
+from bench.rounds import nodes
 from tests.simulator.machine import reference
 
 ROOT = Path(__file__).parents[1]
@@ -95,7 +95,7 @@ def attested(files: int, *, count: int, rounds: int, connections: int) -> dict[s
         with running(data) as (pid, port):
             options = {"port": port, "nodes": count, "rounds": rounds, "connections": connections}
             arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-            command = [sys.executable, "-m", "bench.fleet", *arguments]
+            command = [sys.executable, "-m", "bench.rounds", *arguments]
             with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fleet:
                 assert fleet.stdin is not None
                 assert fleet.stdout is not None

@@ -40,7 +40,7 @@ def create_app(service: Service) -> ASGIApp:
 def create_api(service: Service) -> Litestar:
     """The API of a running service, for people and their programs."""
 
-    @get("/.well-known/jwks.json", sync_to_thread=False, operation_id="show_keys", tags=["keys"], summary="Key set")
+    @get("/.well-known/jwks.json", sync_to_thread=True, operation_id="show_keys", tags=["keys"], summary="Key set")
     def jwks() -> dict[str, Any]:
         """The public keys that results are signed with (RFC 7517)."""
         return service.signer.jwks(service.clock())

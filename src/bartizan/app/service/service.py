@@ -18,6 +18,7 @@ from bartizan.app.service.clock import Clock, Now, system_clock
 from bartizan.app.service.enrolling import Enrolling
 from bartizan.app.service.housekeeping import Housekeeping
 from bartizan.app.service.keeping import Keeper
+from bartizan.app.service.key_stores import key_store
 from bartizan.app.service.keys import key_name, key_of_generation, nonce_key
 from bartizan.app.service.leases import Leases
 from bartizan.app.service.memory import Memory
@@ -27,6 +28,7 @@ from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Settings
 from bartizan.app.service.sharing import DatabaseClock, Sharing
 from bartizan.app.service.signing import Signer
+from bartizan.app.service.statements import Statements, tell
 from bartizan.app.service.storm import Storm
 from bartizan.app.service.syslog import Syslog
 from bartizan.app.service.watch import Watch
@@ -40,6 +42,7 @@ from bartizan.store.writer import Writer
 
 Given = TypeVar("Given")
 RELOAD_SECONDS = 5
+STATEMENTS_SECONDS = 30
 log = structlog.get_logger("bartizan.service")
 
 
@@ -59,6 +62,7 @@ class Service:
     enrolling: Enrolling
     reappraising: Reappraising
     watch: Watch
+    statements: Statements
     syslog: Syslog
     attempts: Attempts
     housekeeping: Housekeeping
@@ -66,6 +70,7 @@ class Service:
     sharing: Sharing
     started: Now
     rules_wanted: bool = False
+    trying: bool = False
 
     async def read(self, query: Callable[[Connection], Given]) -> Given:
         """What a query finds, asked in a thread of its own."""
@@ -97,6 +102,22 @@ class Service:
                 except Exception:  # the outermost loop: what stops one reading must not stop the next
                     log.exception("the rules could not be read")
 
+    async def check_statements(self) -> None:
+        """Say it where the database holds statements that were not made here."""
+        now = self.clock()
+        why, standing = await self.read(lambda connection: self.statements.look(connection, now))
+        if (why is not None) != standing:
+            await self.write(lambda connection: tell(connection, why, now=now))
+
+    async def keep_statements(self) -> None:
+        """Look at the statements now and then, until cancelled."""
+        while True:
+            try:
+                await self.check_statements()
+            except Exception:  # the outermost loop, as above
+                log.exception("the statements could not be checked")
+            await asyncio.sleep(STATEMENTS_SECONDS)
+
 
 @asynccontextmanager
 async def open_service(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Service]:
@@ -107,6 +128,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
     """
     anchors = load_roots(Path(settings.trust.roots)) if settings.trust.roots else built_in_roots()
     key = nonce_key(settings.keys)
+    signer = Signer(store=key_store(settings), lifetime=settings.trust.ear_lifetime)
     attestation = settings.attestation
     with open_database(settings.database_url) as engine:
         rules, interning = RuleBook(), Interning()
@@ -143,11 +165,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 memory=memory,
                 rules=rules,
                 keeper=keeper,
-                signer=Signer(
-                    folder=settings.keys / "ear",
-                    lifetime=settings.trust.ear_lifetime,
-                    own=Path(settings.trust.ear_key) if settings.trust.ear_key else None,
-                ),
+                signer=signer,
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, leases=leases, clock=clock),
@@ -159,6 +177,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                     leases=leases,
                     set_back=void_nonces,
                 ),
+                statements=Statements(signer=signer),
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
                 housekeeping=Housekeeping(
@@ -212,6 +231,7 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
         asyncio.create_task(service.keep_rules(), name="bartizan-rules"),
         asyncio.create_task(service.sharing.run(), name="bartizan-sharing"),
+        asyncio.create_task(service.keep_statements(), name="bartizan-statements"),
     ]
     try:
         yield
