@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz api-fuzz bench crash-test fleet-test packages docs lock
+.PHONY: help setup demo test check fuzz api-fuzz bench crash-test replica-test fleet-test packages docs lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18
@@ -52,6 +52,9 @@ bench: ## CPU time against a C floor (and Keylime, when BARTIZAN_KEYLIME_PYTHON 
 
 crash-test: setup ## Kill the service 50 times under 200 nodes with emulated TPMs (ARGS="--nodes 20 --kills 5")
 	$(BIN)/python -m bench.crash $(ARGS)
+
+replica-test: setup ## Break three Verifiers on one PostgreSQL under load, nine ways (ARGS="--nodes 50 --json")
+	$(BIN)/python -m bench.chaos $(ARGS)
 
 fleet-test: setup ## A fleet of software attesters on one service (ARGS="--nodes 100000 --seconds 600 steady storm")
 	$(BIN)/python -m bench.fleet $(ARGS)

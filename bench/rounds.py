@@ -79,22 +79,22 @@ class Load:
         return document(raw)
 
 
-def nodes(count: int) -> list[Attester]:
-    """So many nodes of the same boot."""
+def nodes(count: int, first: int = 0) -> list[Attester]:
+    """So many nodes of the same boot; first: the number of the first."""
     boot = live("good")
     values = boot.pcrs(len(boot.entries))
-    found = [Attester(name=f"node-{number:05d}", boot=boot) for number in range(count)]
+    found = [Attester(name=f"node-{number:05d}", boot=boot) for number in range(first, first + count)]
     for node in found:
         node.known_pcrs = values
     return found
 
 
-async def run(port: int, count: int, rounds: int, connections: int) -> None:
+async def run(port: int, some: list[Attester], rounds: int, connections: int) -> None:
     """Enrol, say so, then one round for each line on standard input."""
-    load = Load(nodes(count), port)
+    load = Load(some, port)
     await load.enrol()
     some = [await load.connect() for _ in range(connections)]
-    print(json.dumps({"enrolled": count}), flush=True)
+    print(json.dumps({"enrolled": len(some)}), flush=True)
     loop = asyncio.get_running_loop()
     for _ in range(rounds):
         await loop.run_in_executor(None, sys.stdin.readline)
@@ -109,5 +109,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     for name in ("port", "nodes", "rounds", "connections"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--first", type=int, default=0, help="number of the first node")
     asked = parser.parse_args()
-    asyncio.run(run(asked.port, asked.nodes, asked.rounds, asked.connections))
+    asyncio.run(run(asked.port, nodes(asked.nodes, asked.first), asked.rounds, asked.connections))

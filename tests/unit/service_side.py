@@ -16,6 +16,7 @@ from bartizan.app.service.settings import Settings
 from bartizan.store.joining import add_token, register_eks, token_digest
 from bartizan.store.rules import Author
 from bartizan.web.api.agent import AgentEndpoint
+from tests.databases import settled
 from tests.simulator.attester import Attester, Document, document, message
 from tests.simulator.tpm_ca import NOW
 
@@ -142,7 +143,7 @@ class Side:
 async def side(folder: Path, *, clock: HandClock | None = None, **settings: Any) -> AsyncIterator[Side]:  # noqa: ANN401
     """A service on a folder, which it finds again when it is opened a second time."""
     hand = clock or HandClock()
-    async with open_service(Settings(data=str(folder), **settings), clock=hand) as service:
+    async with open_service(settled(Settings(data=str(folder), **settings)), clock=hand) as service:
         yield Side(service=service, clock=hand)
 
 

@@ -29,6 +29,7 @@ from bartizan.model.result import State
 from bartizan.store.accounts import audit_after
 from bartizan.store.alarms import clear_alarms, raise_alarm
 from bartizan.store.database import open_database
+from tests.databases import url_for
 from tests.simulator.attester import Attester
 from tests.simulator.tpm_ca import NOW
 from tests.simulator.tpm_identity import ANCHORS
@@ -247,8 +248,7 @@ def test_an_auditor_takes_the_evidence_and_comes_to_the_same_level(tmp_path: Pat
 
 
 def test_the_first_account_is_made_without_a_running_service(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'bartizan.db'}"
-    with open_database(url) as engine:
+    with open_database(url_for(tmp_path)) as engine:
         token = bootstrap_account(engine, "chief", Role.SECURITY_OFFICER)
         again = bootstrap_account(engine, "chief", Role.SECURITY_OFFICER)
         with pytest.raises(ConfigError, match="is security-officer"):

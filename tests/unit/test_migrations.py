@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from bartizan.errors import ConfigError
 from bartizan.store import database
 from bartizan.store.accounts import ensure_default_project
-from bartizan.store.database import downgrade, newest_version, open_database, schema_version, upgrade
+from bartizan.store.database import check_database, downgrade, newest_version, open_database, schema_version, upgrade
 from bartizan.store.tables import metadata
+from tests.databases import on_postgresql, url_for
+from tests.postgresql import Server
 
 FIRST = "0001"
 NODE = (
@@ -81,8 +84,9 @@ def said(item: Mapping[str, Any]) -> str:
     return str({**item, "dialect_options": options})
 
 
+@pytest.mark.usefixtures("each_database")
 def test_the_migrated_tables_are_those_that_the_program_works_with(tmp_path: Path) -> None:
-    with open_database(f"sqlite:///{tmp_path / 'b.db'}") as engine, engine.connect() as connection:
+    with open_database(url_for(tmp_path)) as engine, engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
 
         assert compare_metadata(context, metadata) == []
@@ -119,9 +123,13 @@ def test_an_upgrade_keeps_the_data_and_a_downgrade_gives_it_back(tmp_path: Path)
         upgrade(engine)
         with engine.connect() as connection:
             assert schema_version(connection) == newest_version() != FIRST
-            assert rows(connection, without=frozenset({"digest"})) == {
+            after = rows(connection, without=frozenset({"digest"}))
+            assert {name: some for name, some in after.items() if name in before} == {
                 name: [{key: value for key, value in row.items() if key != "digest"} for row in some]
                 for name, some in before.items()
+            }
+            assert {name: some for name, some in after.items() if name not in before} == {
+                name: [] for name in ("generation", "known_key", "lease")
             }
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
         downgrade(engine, FIRST)
@@ -194,6 +202,60 @@ def test_a_migration_that_is_killed_leaves_the_old_schema_with_its_data(
         with engine.connect() as connection:
             assert schema_version(connection) == newest_version()
             assert len(rows(connection)["node"]) == 1
+
+
+def test_postgresql_goes_back_to_the_first_schema_and_forward_again(tmp_path: Path, postgresql: Server) -> None:
+    with on_postgresql(postgresql), open_database(url_for(tmp_path)) as engine:
+        with engine.connect() as connection:
+            newest = inspect(connection).get_table_names()
+        downgrade(engine, FIRST)
+        with engine.connect() as connection:
+            assert schema_version(connection) == FIRST
+            assert "lease" not in inspect(connection).get_table_names()
+        upgrade(engine)
+        with engine.connect() as connection:
+            assert schema_version(connection) == newest_version()
+            assert sorted(inspect(connection).get_table_names()) == sorted(newest)
+
+
+def test_verifiers_that_start_together_on_an_empty_postgresql_make_one_schema(
+    tmp_path: Path, postgresql: Server
+) -> None:
+    def first() -> int:
+        with open_database(url_for(tmp_path)) as engine, engine.begin() as connection:
+            return ensure_default_project(connection)
+
+    with on_postgresql(postgresql), ThreadPoolExecutor(4) as threads:
+        url_for(tmp_path)
+        assert [one.result() for one in [threads.submit(first) for _ in range(4)]] == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgresql://bartizan:secret@127.0.0.1/b", "passfile"),
+        ("postgresql://bartizan@127.0.0.1/b?password=secret", "passfile"),
+        ("mysql://bartizan@127.0.0.1/b", "begins with sqlite:/// or postgresql://"),
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_repeated(url: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refused, open_database(url):
+        pass
+    assert "secret" not in str(refused.value)
+
+
+def test_a_postgresql_is_checked_without_a_change_to_it(tmp_path: Path, postgresql: Server) -> None:
+    with on_postgresql(postgresql):
+        url = url_for(tmp_path)
+        assert check_database(url) == check_database(url)
+        assert str(check_database(url)).endswith("schema none yet")
+        with open_database(url):
+            pass
+        assert str(check_database(url)).endswith(f"schema {newest_version()}")
+    with pytest.raises(ConfigError, match="does not exist"):
+        check_database(url)
+    assert check_database(f"sqlite:///{tmp_path / 'none.db'}") is None
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bartizan.store.evidence import Interning, add_boot, add_entries
 from bartizan.store.nodes import NewNode, add_node
 from bartizan.store.tables import ima_chunk, ima_entry
 from bartizan.store.writer import BATCH, Writer
+from tests.databases import url_for
 
 metadata = MetaData()
 line = Table("line", metadata, Column("id", Integer, primary_key=True), Column("text", String, unique=True))
@@ -256,10 +257,11 @@ def boots(connection: Connection, *names: str) -> list[int]:
     return [add_boot(connection, node.id, SentBoot(), stuck=b"[]", now=0) for node in nodes]
 
 
+@pytest.mark.usefixtures("each_database")
 def test_ten_thousand_entries_are_stored_once_however_many_nodes_have_them(tmp_path: Path) -> None:
     entries = [b"entry %d" % number for number in range(10_000)]
     interning = Interning()
-    with open_database(f"sqlite:///{tmp_path / 'b.db'}") as engine, engine.begin() as connection:
+    with open_database(url_for(tmp_path)) as engine, engine.begin() as connection:
         numbers = boots(connection, *(f"n{number}" for number in range(20)))
         for number in numbers:
             add_entries(connection, interning, number, entries, first=0)
@@ -273,21 +275,24 @@ def test_ten_thousand_entries_are_stored_once_however_many_nodes_have_them(tmp_p
     assert len(set(chunks)) == 2
 
 
+@pytest.mark.usefixtures("each_database")
 def test_an_entry_that_stands_twice_in_a_list_is_one_row_and_two_places(tmp_path: Path) -> None:
-    with open_database(f"sqlite:///{tmp_path / 'b.db'}") as engine, engine.begin() as connection:
+    with open_database(url_for(tmp_path)) as engine, engine.begin() as connection:
         one, two, again = memoryview(Interning().numbers(connection, [b"a", b"b", b"a"])).cast("q")
 
         assert one == again != two
         assert connection.execute(select(func.count()).select_from(ima_entry)).scalar_one() == 2
 
 
+@pytest.mark.usefixtures("each_database")
 def test_another_interning_finds_what_is_stored(tmp_path: Path) -> None:
-    with open_database(f"sqlite:///{tmp_path / 'b.db'}") as engine, engine.begin() as connection:
+    with open_database(url_for(tmp_path)) as engine, engine.begin() as connection:
         first = Interning().numbers(connection, [b"a", b"b"])
 
         assert Interning().numbers(connection, [b"b", b"a"]) == first[8:] + first[:8]
 
 
+@pytest.mark.usefixtures("each_database")
 def test_numbers_of_a_transaction_that_came_to_nothing_are_forgotten(tmp_path: Path) -> None:
     async def play(engine: Engine) -> tuple[bytes, bytes]:
         interning = Interning()
@@ -304,7 +309,7 @@ def test_numbers_of_a_transaction_that_came_to_nothing_are_forgotten(tmp_path: P
         writer.close()
         return kept, lost
 
-    with open_database(f"sqlite:///{tmp_path / 'b.db'}") as engine:
+    with open_database(url_for(tmp_path)) as engine:
         found = asyncio.run(play(engine))
         with engine.connect() as connection:
             stored = dict(connection.execute(select(ima_entry.c.content, ima_entry.c.id)).all())

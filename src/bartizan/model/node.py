@@ -62,7 +62,7 @@ class NodeProgress:
     """What changed with the last attestations of a node. Times in milliseconds since 1970 UTC.
 
     accepted: how many; nonce_issued: when the challenge of the last accepted one was made, in microseconds; due: when
-    the next one is expected.
+    the next one is expected; version: of the database's row, which goes up with each change of what is kept.
     """
 
     accepted: int = 0
@@ -76,6 +76,7 @@ class NodeProgress:
     result: int | None = None
     attempted_at: int | None = None
     refusal: str | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from bartizan.model.node import Role
+from bartizan.store.alone import Alone, serially
 from bartizan.store.rules import Author
 from bartizan.store.tables import account, api_token, audit, project, session
 
@@ -78,7 +79,8 @@ class AuditEntry:
 
 
 def ensure_default_project(connection: Connection) -> int:
-    """The project that everything belongs to until there are others."""
+    """The project that everything belongs to until there are others; it has the first number."""
+    serially(connection, Alone.SCHEMA)
     return ensure_project(connection, DEFAULT_PROJECT_NAME)
 
 

@@ -52,8 +52,23 @@ def last_beat(connection: Connection) -> int | None:
     return None if at is None else int(at)
 
 
+def excused_until(connection: Connection) -> int:
+    """Before this time nobody is late: the service was away, and everybody needs time to come back."""
+    return connection.execute(select(beat.c.excused_until).where(beat.c.id == THE_ONE)).scalar_one_or_none() or 0
+
+
+def excuse(connection: Connection, *, until: int) -> None:
+    """Nobody is late before this time."""
+    connection.execute(update(beat).where(beat.c.id == THE_ONE).values(excused_until=until))
+
+
 def set_beat(connection: Connection, *, now: int) -> None:
     """It is alive now."""
     make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     row = make(beat).values(id=THE_ONE, at=now)
     connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"at": now}))
+
+
+def touch_nothing(connection: Connection) -> None:
+    """Write to no row, which a database that takes no writes refuses all the same."""
+    connection.execute(update(beat).where(beat.c.id != THE_ONE).values(at=beat.c.at))

@@ -13,6 +13,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from bartizan.formats.cbor import encode_cbor
 from bartizan.model.protocol import EvidenceRequest, SentBoot
+from bartizan.store.alone import Alone, together
+from bartizan.store.content import add_missing
+from bartizan.store.generations import Held, generation_of
 from bartizan.store.tables import blob, boot, ima_chunk, ima_entry
 
 DIGEST_BYTES = 16
@@ -34,6 +37,7 @@ class Interning:
 
     def __init__(self) -> None:
         self._known: dict[bytes, int] = {}
+        self._generation = 0
 
     def forget(self) -> None:
         """A transaction was rolled back: numbers given in it mean nothing."""
@@ -41,6 +45,7 @@ class Interning:
 
     def numbers(self, connection: Connection, entries: Sequence[bytes]) -> bytes:
         """The numbers of these entries in their order, 8 bytes little-endian each; new ones are stored."""
+        self._agree(connection)
         digests = [entry_digest(entry) for entry in entries]
         contents = dict(zip(digests, entries, strict=True))
         if len(self._known) > REMEMBERED:
@@ -48,10 +53,17 @@ class Interning:
         self._look_up(connection, [digest for digest in contents if digest not in self._known])
         new = [digest for digest in contents if digest not in self._known]
         if new:
-            rows = [{"digest": digest, "content": contents[digest]} for digest in new]
-            connection.execute(insert(ima_entry), rows)
+            add_missing(connection, ima_entry, {digest: contents[digest] for digest in new})
             self._look_up(connection, new)
         return array("q", (self._known[digest] for digest in digests)).tobytes()
+
+    def _agree(self, connection: Connection) -> None:
+        """Nobody drops entries from here to the end of the transaction; what was dropped before is forgotten."""
+        together(connection, Alone.CONTENT)
+        generation = generation_of(connection, Held.CONTENT)
+        if generation != self._generation:
+            self.forget()
+            self._generation = generation
 
     def _look_up(self, connection: Connection, digests: Sequence[bytes]) -> None:
         for start in range(0, len(digests), AT_ONCE):
@@ -130,8 +142,10 @@ def _blob(connection: Connection, content: bytes | None) -> int | None:
     if content is None:
         return None
     digest = hashlib.sha256(content).digest()
-    known = connection.execute(select(blob.c.id).where(blob.c.digest == digest)).scalar_one_or_none()
-    if known is not None:
-        return int(known)
-    row = {"digest": digest, "content": zlib.compress(content, 1)}
-    return int(connection.execute(insert(blob).values(row).returning(blob.c.id)).scalar_one())
+    together(connection, Alone.CONTENT)
+    query = select(blob.c.id).where(blob.c.digest == digest)
+    known = connection.execute(query).scalar_one_or_none()
+    if known is None:
+        add_missing(connection, blob, {digest: zlib.compress(content, 1)})
+        known = connection.execute(query).scalar_one()
+    return int(known)

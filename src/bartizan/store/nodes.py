@@ -11,24 +11,6 @@ from bartizan.model.digest import HashAlg
 from bartizan.model.node import NodeProgress, NodeRecord, Silence
 from bartizan.store.tables import finding, node, node_state, project, result
 
-attested: Update = (
-    update(node_state)
-    .where(node_state.c.node == bindparam("of_node"))
-    .values(
-        accepted=bindparam("accepted"),
-        accepted_at=bindparam("accepted_at"),
-        nonce_issued=bindparam("nonce_issued"),
-        due=bindparam("due"),
-        silence=int(Silence.NONE),
-        evidence=bindparam("evidence"),
-        posture=bindparam("posture"),
-        agent=bindparam("agent"),
-        notes=bindparam("notes"),
-        attempted_at=bindparam("accepted_at"),
-        refusal=None,
-    )
-)
-"""An accepted attestation that changed no verdict: one row of it for each, many written together."""
 refused: Update = (
     update(node_state)
     .where(node_state.c.node == bindparam("of_node"), node_state.c.accepted == bindparam("of_accepted"))
@@ -96,6 +78,12 @@ def find_node(connection: Connection, uid: str) -> tuple[NodeRecord, NodeProgres
     return None if row is None else (_record(row), _progress(row))
 
 
+def version_of(connection: Connection, uid: str) -> int | None:
+    """The version of an enrolled node's row; None if nobody of this id is enrolled."""
+    query = select(node_state.c.version).join(node, node.c.id == node_state.c.node)
+    return connection.execute(query.where(node.c.uid == uid, node.c.retired_at.is_(None))).scalar_one_or_none()
+
+
 def enrolled_as(connection: Connection, *, name: str, ek_name: bytes) -> list[NodeRecord]:
     """Enrolled nodes of this name or with this EK."""
     query = select(node).where(node.c.retired_at.is_(None), (node.c.name == name) | (node.c.ek_name == ek_name))
@@ -155,8 +143,9 @@ def standing(connection: Connection, node_id: int) -> tuple[int | None, bytes]:
 
 
 def retire_node(connection: Connection, node_id: int, *, at: int) -> None:
-    """Take a node off the list of the enrolled; its history stays."""
+    """Take a node off the list of the enrolled; its history stays, and no attestation under way is kept any more."""
     connection.execute(update(node).where(node.c.id == node_id).values(retired_at=at))
+    connection.execute(update(node_state).where(node_state.c.node == node_id).values(version=node_state.c.version + 1))
 
 
 def _record(row: Row[Any]) -> NodeRecord:
@@ -189,6 +178,7 @@ def _progress(row: Row[Any]) -> NodeProgress:
         result=row.result,
         attempted_at=row.attempted_at,
         refusal=row.refusal,
+        version=row.version,
     )
 
 

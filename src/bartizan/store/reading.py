@@ -1,4 +1,4 @@
-"""Queries asked in a thread of their own, so that an event loop goes on meanwhile."""
+"""Queries asked in threads of their own, so that an event loop goes on; each sees one state of everything."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,6 +14,8 @@ async def reading(engine: Engine, query: Callable[[Connection], Given]) -> Given
 
     def run() -> Given:
         with engine.connect() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite's readers see one state anyway
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return query(connection)
 
     return await asyncio.to_thread(run)

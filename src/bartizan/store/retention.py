@@ -9,6 +9,9 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 
 from bartizan.formats.cbor import decode_cbor
 from bartizan.formats.cbor_shape import Place, many, unsigned
+from bartizan.store.alone import Alone, serially
+from bartizan.store.database import unhurried
+from bartizan.store.generations import Held, bump
 from bartizan.store.tables import alarm, blob, boot, enrolment, ima_chunk, ima_entry, node_state, result
 
 AT_ONCE = 500
@@ -44,6 +47,8 @@ def drop_alarms(connection: Connection, *, before: int) -> int:
 
 def drop_unused_blobs(connection: Connection) -> int:
     """Logs and postures that no boot and no state refers to; how many went."""
+    unhurried(connection)
+    serially(connection, Alone.CONTENT)
     others = set[int]()
     for row in connection.execute(select(boot.c.other_logs)).scalars():
         others.update(many(unsigned, least=0)(decode_cbor(row), Place("kept logs")))
@@ -60,6 +65,9 @@ def drop_unused_blobs(connection: Connection) -> int:
 
 def drop_unused_entries(connection: Connection) -> int:
     """IMA entries that no boot's list holds; how many went. Whoever remembers their numbers has to forget them."""
+    unhurried(connection)
+    serially(connection, Alone.CONTENT)
+    bump(connection, Held.CONTENT)
     used = set[int]()
     for chunk in connection.execute(select(ima_chunk.c.entries)).scalars():
         numbers = array("q")

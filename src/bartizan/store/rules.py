@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from bartizan.model.reference import ReferenceState
+from bartizan.store.generations import Held, bump
 from bartizan.store.tables import policy, reference_set
 
 NO_DOCUMENT = zlib.compress(b"")
@@ -74,6 +75,7 @@ def add_policy(connection: Connection, name: str, document: bytes, *, author: Au
 
 def activate_policy(connection: Connection, number: int | None, *, approver: str | None = None) -> None:
     """Put a policy in force instead of the one that is; None for the one that ships with Bartizan."""
+    bump(connection, Held.RULES)
     connection.execute(update(policy).where(policy.c.active).values(active=False))
     if number is not None:
         connection.execute(update(policy).where(policy.c.id == number).values(active=True, approver=approver))
@@ -101,6 +103,7 @@ def find_policy(connection: Connection, number: int) -> StoredPolicy | None:
 
 def add_set(connection: Connection, name: str, document: bytes, state: ReferenceState, *, author: Author) -> StoredSet:
     """A new version of a set."""
+    bump(connection, Held.RULES)
     version = _next_version(connection, reference_set.c.version, reference_set.c.name == name)
     row = {
         "name": name,
@@ -128,6 +131,7 @@ def change_set(
     }
     if approver is not None:
         values["approver"] = approver
+    bump(connection, Held.RULES)
     connection.execute(update(reference_set).where(reference_set.c.id == number).values(values))
 
 

@@ -15,12 +15,13 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     SmallInteger,
-    String,
     Table,
     UniqueConstraint,
     false,
     text,
 )
+
+from bartizan.store.words import Words
 
 NAMES = {
     "ix": "ix_%(column_0_label)s",
@@ -48,8 +49,8 @@ def _answered_for() -> list[Column[object]]:
     return [
         Column("project", ForeignKey("project.id"), nullable=False, index=True),
         Column("created_at", Time, nullable=False),
-        Column("created_by", String(128), nullable=False),
-        Column("approver", String(128)),
+        Column("created_by", Words(128), nullable=False),
+        Column("approver", Words(128)),
         Column("signature", LargeBinary),
     ]
 
@@ -58,16 +59,16 @@ project = Table(
     "project",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", String(128), nullable=False, unique=True),
+    Column("name", Words(128), nullable=False, unique=True),
 )
 
 account = Table(
     "account",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", String(128), nullable=False, unique=True),
-    Column("role", String(32), nullable=False),
-    Column("password", String(512)),
+    Column("name", Words(128), nullable=False, unique=True),
+    Column("role", Words(32), nullable=False),
+    Column("password", Words(512)),
     Column("disabled", Boolean, nullable=False, server_default=false()),
     *_answered_for(),
 )
@@ -77,9 +78,9 @@ api_token = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("account", ForeignKey("account.id"), nullable=False, index=True),
-    Column("label", String(128), nullable=False),
+    Column("label", Words(128), nullable=False),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
-    Column("role", String(32), nullable=False),
+    Column("role", Words(32), nullable=False),
     Column("expires_at", Time),
     Column("revoked_at", Time),
     *_answered_for(),
@@ -100,8 +101,8 @@ join_token = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
-    Column("node_name", String(128), nullable=False),
-    Column("role", String(128), nullable=False),
+    Column("node_name", Words(128), nullable=False),
+    Column("role", Words(128), nullable=False),
     Column("expires_at", Time, nullable=False),
     Column("used_at", Time),
     *_answered_for(),
@@ -112,8 +113,8 @@ registered_ek = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("ek_name", LargeBinary(66), nullable=False, unique=True),
-    Column("node_name", String(128), nullable=False),
-    Column("role", String(128), nullable=False),
+    Column("node_name", Words(128), nullable=False),
+    Column("role", Words(128), nullable=False),
     *_answered_for(),
 )
 
@@ -131,16 +132,16 @@ review = Table(
     "review",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("kind", String(32), nullable=False),
-    Column("why", String(1024), nullable=False),
-    Column("node_name", String(128), nullable=False),
-    Column("role", String(128), nullable=False),
+    Column("kind", Words(32), nullable=False),
+    Column("why", Words(1024), nullable=False),
+    Column("node_name", Words(128), nullable=False),
+    Column("role", Words(128), nullable=False),
     Column("ek_name", LargeBinary(66), nullable=False),
     Column("ak_name", LargeBinary(66), nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", Words(16), nullable=False),
     Column("decided_at", Time),
-    Column("decided_by", String(128)),
-    Column("reason", String(1024)),
+    Column("decided_by", Words(128)),
+    Column("reason", Words(1024)),
     *_answered_for(),
 )
 Index("ix_review_keys", review.c.ek_name, review.c.ak_name, review.c.node_name)
@@ -150,9 +151,9 @@ node = Table(
     "node",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("uid", String(64), nullable=False, unique=True),
-    Column("name", String(128), nullable=False),
-    Column("role", String(128), nullable=False),
+    Column("uid", Words(64), nullable=False, unique=True),
+    Column("name", Words(128), nullable=False),
+    Column("role", Words(128), nullable=False),
     Column("ek_name", LargeBinary(66), nullable=False),
     Column("ak_name", LargeBinary(66), nullable=False),
     Column("identity", LargeBinary, nullable=False),
@@ -250,10 +251,11 @@ node_state = Table(
     Column("rules", LargeBinary(32)),
     Column("evidence", LargeBinary),
     Column("posture", ForeignKey("blob.id")),
-    Column("agent", String(200), nullable=False),
+    Column("agent", Words(200), nullable=False),
     Column("notes", LargeBinary),
     Column("attempted_at", Time),
-    Column("refusal", String(1024)),
+    Column("refusal", Words(1024)),
+    Column("version", BigInteger, nullable=False, server_default="0"),
 )
 Index("ix_node_state_due", node_state.c.silence, node_state.c.due)
 """What changes with each attestation; `rules`: digest of those that the verdict was made by.
@@ -265,11 +267,11 @@ finding = Table(
     "finding",
     metadata,
     Column("node", ForeignKey("node.id"), primary_key=True),
-    Column("check", String(128), primary_key=True),
-    Column("tier", String(16), nullable=False),
+    Column("check", Words(128), primary_key=True),
+    Column("tier", Words(16), nullable=False),
     Column("count", Integer, nullable=False),
-    Column("path", String(1024)),
-    Column("why", String(1024), nullable=False),
+    Column("path", Words(1024)),
+    Column("why", Words(1024), nullable=False),
     Column("keeps_down", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
@@ -284,7 +286,7 @@ policy = Table(
     "policy",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", String(128), nullable=False),
+    Column("name", Words(128), nullable=False),
     Column("version", Integer, nullable=False),
     Column("digest", LargeBinary(32), nullable=False),
     Column("document", LargeBinary, nullable=False),
@@ -292,16 +294,19 @@ policy = Table(
     UniqueConstraint("name", "version"),
     *_answered_for(),
 )
+IN_FORCE = text("active")
+Index("uq_policy_active", policy.c.active, unique=True, sqlite_where=IN_FORCE, postgresql_where=IN_FORCE)
+"""One at most is in force."""
 
 reference_set = Table(
     "reference_set",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", String(128), nullable=False),
+    Column("name", Words(128), nullable=False),
     Column("version", Integer, nullable=False),
     Column("digest", LargeBinary(32), nullable=False),
     Column("document", LargeBinary, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", Words(16), nullable=False),
     Column("changed_at", Time, nullable=False),
     UniqueConstraint("name", "version"),
     *_answered_for(),
@@ -311,8 +316,8 @@ maintenance = Table(
     "maintenance",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("scope", String(160), nullable=False),
-    Column("reason", String(1024), nullable=False),
+    Column("scope", Words(160), nullable=False),
+    Column("reason", Words(1024), nullable=False),
     Column("begins_at", Time, nullable=False),
     Column("ends_at", Time, nullable=False),
     CheckConstraint("ends_at > begins_at", name="order"),
@@ -324,10 +329,10 @@ acknowledgement = Table(
     "acknowledgement",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("check", String(128), nullable=False),
-    Column("scope", String(160), nullable=False),
-    Column("path", String(1024)),
-    Column("reason", String(1024), nullable=False),
+    Column("check", Words(128), nullable=False),
+    Column("scope", Words(160), nullable=False),
+    Column("path", Words(1024)),
+    Column("reason", Words(1024), nullable=False),
     Column("expires_at", Time, nullable=False),
     Column("ended_at", Time),
     *_answered_for(),
@@ -337,8 +342,8 @@ alarm = Table(
     "alarm",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("kind", String(32), nullable=False),
-    Column("why", String(1024), nullable=False),
+    Column("kind", Words(32), nullable=False),
+    Column("why", Words(1024), nullable=False),
     Column("raised_at", Time, nullable=False),
     Column("cleared_at", Time),
 )
@@ -348,12 +353,12 @@ audit = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("at", Time, nullable=False, index=True),
-    Column("account", String(128), nullable=False),
-    Column("role", String(32), nullable=False),
-    Column("address", String(64), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("target", String(256), nullable=False),
-    Column("detail", String(4096), nullable=False),
+    Column("account", Words(128), nullable=False),
+    Column("role", Words(32), nullable=False),
+    Column("address", Words(64), nullable=False),
+    Column("action", Words(64), nullable=False),
+    Column("target", Words(256), nullable=False),
+    Column("detail", Words(4096), nullable=False),
 )
 
 beat = Table(
@@ -361,5 +366,32 @@ beat = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True),
     Column("at", Time, nullable=False),
+    Column("excused_until", Time, nullable=False, server_default="0"),
 )
-"""When the service was last alive: one row, written every few seconds."""
+"""When the service was last alive: one row, written every few seconds; nobody is late before `excused_until`."""
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Words(32), primary_key=True),
+    Column("holder", Words(64), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", Time, nullable=False),
+)
+"""Who does alone what one must do alone, until when; `fence` counts up with each other holder."""
+
+known_key = Table(
+    "known_key",
+    metadata,
+    Column("name", Words(32), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+)
+"""What keys that Verifiers share are told from others by; not the keys."""
+
+generation = Table(
+    "generation",
+    metadata,
+    Column("name", Words(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""Counters of what Verifiers hold in memory beside nodes: one that went up says that it has to be read again."""

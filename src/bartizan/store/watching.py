@@ -42,7 +42,8 @@ def due_before(connection: Connection, now: int) -> int:
 def hasten(connection: Connection, *, until: int, issued: int) -> None:
     """The clock was set back: nobody is due after this time, and no challenge was made after that (microseconds)."""
     connection.execute(update(node_state).where(node_state.c.due > until).values(due=until))
-    connection.execute(update(node_state).where(node_state.c.nonce_issued > issued).values(nonce_issued=issued))
+    ahead = update(node_state).where(node_state.c.nonce_issued > issued)
+    connection.execute(ahead.values(nonce_issued=issued, version=node_state.c.version + 1))
 
 
 def counts(connection: Connection) -> dict[Silence, int]:

@@ -2,7 +2,8 @@
 
 A job is a function of the connection, or a row for a statement that many jobs share. Jobs of one transaction run in no
 promised order: whoever needs an order waits for the first one. A job that fails takes no other with it, at the price of
-a transaction for each; one whose refusal is nothing unusual is an attempt, which undoes its own work alone.
+a transaction for each; one whose refusal is nothing unusual is an attempt, which undoes its own work alone. Where the
+connection to the database is lost, all jobs of the transaction are told so: it may have been committed or not.
 """
 
 import asyncio
@@ -11,19 +12,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bartizan.store.database import WRITES
 
 Given = TypeVar("Given")
 Row = Mapping[str, Any]
+Bulk = Callable[[Connection, Sequence[Row]], Sequence["Untouched | None"]]
+"""Writes many rows; says of each, in their order, whether it came to nothing."""
 Errors = tuple[type[Exception], ...]
 GATHER = 0.02
 """Seconds that the first job of a transaction waits for others to share it, if the last one was shared."""
 BATCH = 500
 """Jobs of one transaction at most."""
+
+
+class Untouched(Exception):  # noqa: N818  it is what the database is
+    """What a job raises that came to nothing before it wrote anything: no other job has to suffer for it."""
 
 
 @dataclass(slots=True)
@@ -32,13 +41,15 @@ class _Job:
 
     done: "asyncio.Future[Any]"
     run: Callable[[Connection], Any] | None = None
-    statement: Executable | None = None
+    statement: "Executable | Bulk | None" = None
     row: Row | None = None
     outcome: Any = None
 
     def succeed(self) -> None:
-        """Tell who waits, if anybody still does."""
-        if not self.done.done():
+        """Tell who waits, if anybody still does; that may be told of a refusal."""
+        if isinstance(self.outcome, _Refused):
+            self.fail(self.outcome.error)
+        elif not self.done.done():
             self.done.set_result(self.outcome)
 
     def fail(self, error: Exception) -> None:
@@ -86,12 +97,9 @@ class Writer:
             except refusals as error:
                 return _Refused(error)
 
-        found = await self.submit(apart)
-        if isinstance(found, _Refused):
-            raise found.error
-        return found
+        return cast(Given, await self.submit(apart))  # noqa: TC006  a refusal was raised
 
-    def submit_row(self, statement: Executable, row: Row) -> "asyncio.Future[None]":
+    def submit_row(self, statement: "Executable | Bulk", row: Row) -> "asyncio.Future[None]":
         """Execute the statement with this row; rows of one statement are written together."""
         return self._put(_Job(self._loop.create_future(), statement=statement, row=row))
 
@@ -134,8 +142,8 @@ class Writer:
             self._transact(batch)
         except Exception as error:  # noqa: BLE001  # whatever a job raises is for its submitter
             self._rolled_back()
-            if len(batch) == 1:
-                self._loop.call_soon_threadsafe(batch[0].fail, error)
+            if len(batch) == 1 or _unreachable(error):
+                self._loop.call_soon_threadsafe(_fail, batch, error)
                 return
             for job in batch:
                 self._write([job])
@@ -143,15 +151,44 @@ class Writer:
         self._loop.call_soon_threadsafe(_tell, batch)
 
     def _transact(self, batch: Sequence[_Job]) -> None:
-        rows: dict[int, tuple[Executable, list[Row]]] = {}
+        rows: dict[int, list[_Job]] = {}
         with self._engine.begin() as connection:
             for job in batch:
                 if job.run is not None:
-                    job.outcome = job.run(connection)
-                elif job.statement is not None and job.row is not None:
-                    rows.setdefault(id(job.statement), (job.statement, []))[1].append(job.row)
-            for statement, some in rows.values():
-                connection.execute(statement, some)
+                    job.outcome = _outcome(job.run, connection)
+                elif job.statement is not None:
+                    rows.setdefault(id(job.statement), []).append(job)
+            for some in rows.values():
+                _execute(connection, some)
+
+
+def _unreachable(error: Exception) -> bool:
+    """There is no connection, or no more: another attempt for each job would wait as long as this one."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or (isinstance(error, OperationalError) and error.statement is None)
+    return isinstance(error, PoolTimeout)
+
+
+def _outcome(run: Callable[[Connection], Any], connection: Connection) -> object:
+    try:
+        return run(connection)
+    except Untouched as error:
+        return _Refused(error)
+
+
+def _execute(connection: Connection, jobs: Sequence[_Job]) -> None:
+    """Jobs of one statement, all rows at once."""
+    statement, rows = jobs[0].statement, [job.row for job in jobs if job.row is not None]
+    if isinstance(statement, Executable):
+        connection.execute(statement, rows)
+    elif statement is not None:
+        for job, error in zip(jobs, statement(connection, rows), strict=True):
+            job.outcome = None if error is None else _Refused(error)
+
+
+def _fail(batch: Sequence[_Job], error: Exception) -> None:
+    for job in batch:
+        job.fail(error)
 
 
 def _tell(batch: Sequence[_Job]) -> None:

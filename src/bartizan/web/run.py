@@ -101,7 +101,7 @@ def _tls(settings: Settings) -> TlsFiles:
     where = settings.listen
     if where.certificate:
         return TlsFiles(certificate=Path(where.certificate), key=Path(where.key))
-    return tls_files(settings.folder / "keys", where.host)
+    return tls_files(settings.keys, where.host)
 
 
 def _address(listener: socket.socket, tls: TlsFiles | None) -> Address:

@@ -1,6 +1,6 @@
 """Who may join, and on whose word: a registration, a join token or a person; nobody enrolled is replaced silently.
 
-It reads and writes in the caller's transaction, and believes that the keys were proved.
+It reads and writes in the caller's transaction, one enrolment after the other, and believes that the keys were proved.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from bartizan.app.service.clock import Now
 from bartizan.app.service.refusals import EnrolError
 from bartizan.model.node import NodeRecord
 from bartizan.model.protocol import EnrolRequest
+from bartizan.store.alone import Alone, serially
 from bartizan.store.joining import (
     APPROVED,
     OPEN,
@@ -72,6 +73,7 @@ def admitted(connection: Connection, request: EnrolRequest, keys: Keys, now: Now
     Raises:
         EnrolError: it may not.
     """
+    serially(connection, Alone.ENROLMENT)
     present = enrolled_as(connection, name=request.name, ek_name=keys.ek_name)
     wanted = (request.name, request.role, *keys)
     for one in present:  # (1)

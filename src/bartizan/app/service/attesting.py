@@ -17,7 +17,7 @@ from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of,
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.memory import Memory, Node
 from bartizan.app.service.nonces import Nonces
-from bartizan.app.service.refusals import LogsWanted, UnknownNode
+from bartizan.app.service.refusals import Busy, LogsWanted, NonceError, UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
 from bartizan.app.service.storm import Storm
@@ -28,8 +28,9 @@ from bartizan.model.cbor import Encoded
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.model.result import AttestationResult
+from bartizan.store.accepting import Outdated
 from bartizan.store.kept import kept_boot
-from bartizan.store.nodes import find_node, standing
+from bartizan.store.nodes import find_node, standing, version_of
 from bartizan.store.reading import reading
 
 SMALL = 64 * 1024
@@ -65,7 +66,7 @@ class Attesting:
         Raises:
             UnknownNode: nobody of this id is enrolled.
         """
-        node = await self.node(uid)
+        node = await self.current(uid)
         return self.offer(node, self.clock(), due_in=0)
 
     def offer(self, node: Node, now: Now, *, due_in: float | None = None) -> Offer:
@@ -87,7 +88,7 @@ class Attesting:
         Raises:
             UnknownNode: nobody of this id is enrolled.
         """
-        node = await self.node(uid)
+        node = await self.current(uid)
         return self.offer(node, self.clock(), due_in=0 if at_once else self.settings.period)
 
     async def attest(self, request: EvidenceRequest) -> Accepted:
@@ -96,25 +97,85 @@ class Attesting:
         Raises:
             UnknownNode, NonceError, LogsWanted, DecodeError, VerifyError: it is refused, and nothing changed but what
                 is said of the last attempt. Busy: come back later.
+
+        What memory holds is believed until the very transaction, which does nothing if another Verifier was first;
+        then, and before a refusal, it is looked at again.
         """
         node = await self.node(request.node)
         async with node.lock:
             if self.memory.find(node.record.uid) is not node:
                 raise UnknownNode(f"node {request.node!a} is enrolled no more")
             await self.resume(node)
-            now = self.clock()
-            issued = self.nonces.check(
-                node.record.uid, request.nonce, now=now.microseconds, after=node.progress.nonce_issued
-            )
             try:
-                judged = await self._judged(node, request, now)
+                return await self._attest(node, request)
+            except Outdated:
+                await self.catch_up(node)
             except SenderError as error:
-                self.keeper.refused(node, str(error), now)
-                raise
-            await self.keeper.keep(node, request, judged, issued=issued, now=now)
-            self.memory.used(node)
-            result = judged.state.result
-            return Accepted(result=result, told=_told(node, result), offer=self.offer(node, self.clock()))
+                if not (self.shared and await self.catch_up(node)):
+                    self._note(node, error)
+                    raise
+            return await self._attest_again(node, request)
+
+    async def _attest_again(self, node: Node, request: EvidenceRequest) -> Accepted:
+        """The same request once more, by what another Verifier has kept meanwhile."""
+        try:
+            return await self._attest(node, request)
+        except Outdated as error:
+            raise Busy(f"node {node.record.name} attests elsewhere at the same time", retry_after=1) from error
+        except SenderError as error:
+            self._note(node, error)
+            raise
+
+    async def _attest(self, node: Node, request: EvidenceRequest) -> Accepted:
+        now = self.clock()
+        issued = self.nonces.check(
+            node.record.uid, request.nonce, now=now.microseconds, after=node.progress.nonce_issued
+        )
+        judged = await self._judged(node, request, now)
+        await self.keeper.keep(node, request, judged, issued=issued, now=now)
+        self.memory.used(node)
+        result = judged.state.result
+        return Accepted(result=result, told=_told(node, result), offer=self.offer(node, self.clock()))
+
+    def _note(self, node: Node, error: SenderError) -> None:
+        """Say of a node that it was refused, unless for a reason that it is not to blame for."""
+        if not isinstance(error, NonceError):
+            self.keeper.refused(node, str(error), self.clock())
+
+    async def catch_up(self, node: Node) -> bool:
+        """Hold what the database says of a node, if another Verifier has changed that; the node's lock is held.
+
+        Raises:
+            UnknownNode: it is enrolled no more.
+        """
+        uid = node.record.uid
+        version = await reading(self.engine, lambda connection: version_of(connection, uid))
+        if version == node.progress.version:
+            return False
+        found = await reading(self.engine, lambda connection: find_node(connection, uid))
+        if found is None:
+            self.memory.forget(uid)
+            raise UnknownNode(f"node {uid!a} is enrolled no more")
+        node.progress, node.state, node.posture, node.posture_id, node.digest = found[1], None, None, None, b""
+        await self.resume(node)
+        return True
+
+    async def current(self, uid: str) -> Node:
+        """A node as the database has it now, whoever of several Verifiers has it from an attestation.
+
+        Raises:
+            UnknownNode: nobody of this id is enrolled.
+        """
+        node = await self.node(uid)
+        if self.shared:
+            async with node.lock:
+                await self.catch_up(node)
+        return node
+
+    @property
+    def shared(self) -> bool:
+        """Other Verifiers may change what is kept."""
+        return self.engine.dialect.name == "postgresql"
 
     async def node(self, uid: str) -> Node:
         """A node, from memory or from the database, with its state if anything was accepted of it.

@@ -73,7 +73,7 @@ def take_backup(settings: Settings, path: Path, *, now: datetime) -> Backup:
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=path.absolute().parent) as scratch:
             copy = Path(scratch) / DATABASE
             _copy(source, copy)
-            files = {DATABASE: copy} | _keys(settings.folder) | _tokens(settings.folder)
+            files = {DATABASE: copy} | _keys(settings.keys) | _tokens(settings.folder)
             whole = Path(scratch) / "backup.tar"
             _pack(whole, files, now)
             whole.chmod(0o600)
@@ -91,7 +91,7 @@ def restore_backup(path: Path, settings: Settings) -> Backup:
         ConfigError: something is there already, the file cannot be read, or the database cannot be used.
         DecodeError: it is no backup, or was changed; nothing of it is left there.
     """
-    _nothing_there(_database(settings), settings.folder / "keys")
+    _nothing_there(_database(settings), settings.keys)
     try:
         with tarfile.open(path, "r:") as archive, ExitStack() as undo:
             manifest = _manifest(archive)
@@ -104,7 +104,7 @@ def restore_backup(path: Path, settings: Settings) -> Backup:
         raise DecodeError("backup", 0, f"no tar file: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    new_nonce_key(settings.folder / "keys")
+    new_nonce_key(settings.keys)
     with open_database(settings.database_url):
         pass  # an older schema is brought up to date, a newer one refused, before anybody relies on it
     made_at = datetime.fromisoformat(manifest.made_at)
@@ -139,9 +139,8 @@ def _copy(source: Path, target: Path) -> None:
         live.backup(copy, pages=PAGES)
 
 
-def _keys(folder: Path) -> dict[str, Path]:
-    """The key files below the data folder, by their name in the backup."""
-    root = folder / "keys"
+def _keys(root: Path) -> dict[str, Path]:
+    """The key files below their folder, by their name in the backup."""
     paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {f"keys/{path.relative_to(root)}": path for path in paths if path.name not in LEFT_OUT}
 
@@ -226,7 +225,7 @@ def _place(settings: Settings, name: str) -> Path:
         return _database(settings)
     path = Path(name)
     if path.parts[:1] == (TOKENS,) and len(path.parts) == 2 and path.suffix == ".token":  # noqa: PLR2004  folder, file
-        return settings.folder / path.name
+        return settings.keys / path.relative_to("keys").name
     if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("keys",):
         raise DecodeError("backup", 0, f"{name!a}: a name below keys/ expected")
-    return settings.folder / path
+    return settings.keys / path.relative_to("keys")

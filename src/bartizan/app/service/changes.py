@@ -1,4 +1,7 @@
-"""Changes that somebody answers for: made and entered in the audit in one transaction. It checks no right."""
+"""Changes that somebody answers for: made and entered in the audit in one transaction. It checks no right.
+
+One after the other, also at several Verifiers: what a change reads before it writes is so when it is committed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from bartizan.app.service.service import Service
 from bartizan.errors import BartizanError
 from bartizan.model.node import Role
 from bartizan.store.accounts import add_audit
+from bartizan.store.alone import Alone, serially
 from bartizan.store.rules import Author
 
 Outcome = TypeVar("Outcome")
@@ -61,6 +65,7 @@ async def change(
 
     def work(connection: Connection) -> Outcome:
         entries.clear()
+        serially(connection, Alone.CHANGES)
         outcome = run(connection, author)
         entry = audit_entry(who, deed(outcome), at=author.now)
         entries.append(entry | {"id": add_audit(connection, entry)})

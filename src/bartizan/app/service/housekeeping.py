@@ -13,8 +13,10 @@ import structlog
 from sqlalchemy import Connection
 
 from bartizan.app.service.clock import Clock
+from bartizan.app.service.leases import HOUSEKEEPING, Leases
 from bartizan.app.service.settings import Storage
 from bartizan.store.evidence import Interning
+from bartizan.store.leases import LeaseLost
 from bartizan.store.retention import (
     AT_ONCE,
     drop_alarms,
@@ -39,6 +41,7 @@ class Housekeeping:
 
     writer: Writer
     interning: Interning
+    leases: Leases
     settings: Storage
     clock: Clock
     _swept_at: int | None = field(default=None, init=False)
@@ -50,26 +53,32 @@ class Housekeeping:
             await asyncio.sleep(HOUR)
             try:
                 await self.tidy()
+            except LeaseLost:
+                log.info("another Verifier tidies up")
             except Exception:  # the outermost loop: what stops one round must not stop the next
                 log.exception("housekeeping stopped")
 
     async def tidy(self) -> dict[str, int]:
-        """Drop what is too old; how many rows of what went."""
+        """Drop what is too old; how many rows of what went.
+
+        Raises:
+            LeaseLost: another Verifier does it.
+        """
         before = self.clock().milliseconds - self.settings.history_days * DAY
         gone = {
             "results": await self._all(lambda connection: drop_results(connection, before=before)),
             "boots": await self._all(lambda connection: drop_boots(connection, before=before)),
-            "enrolments": await self.writer.submit(
+            "enrolments": await self._alone(
                 lambda connection: drop_enrolments(connection, before=self.clock().milliseconds)
             ),
-            "alarms": await self.writer.submit(lambda connection: drop_alarms(connection, before=before)),
+            "alarms": await self._alone(lambda connection: drop_alarms(connection, before=before)),
         }
         daily = self._swept_at is None or self.clock().milliseconds - self._swept_at >= DAY
         if gone["boots"] or daily or await self.writer.submit(newest_blob) != self._newest:
             gone["logs"] = await self._all(drop_unused_blobs)
             self._newest = await self.writer.submit(newest_blob)
         if gone["boots"] or daily:
-            gone["entries"] = await self.writer.submit(self._drop_entries)
+            gone["entries"] = await self._alone(self._drop_entries)
             self._swept_at = self.clock().milliseconds
         if any(gone.values()):
             log.info("tidied up", **gone)
@@ -79,11 +88,14 @@ class Housekeeping:
         self.interning.forget()
         return drop_unused_entries(connection)
 
+    async def _alone(self, step: Callable[[Connection], int]) -> int:
+        return await self.writer.submit(self.leases.step(HOUSEKEEPING, step))
+
     async def _all(self, step: Callable[[Connection], int]) -> int:
         """Repeat a step until it finds less than it takes at once."""
         every = 0
         while True:
-            gone = await self.writer.submit(step)
+            gone = await self._alone(step)
             every += gone
             if gone < AT_ONCE:
                 return every

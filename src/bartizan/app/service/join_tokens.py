@@ -80,5 +80,5 @@ def service_pin(service: Service) -> str | None:
         ConfigError: the certificate cannot be read.
     """
     listen = service.settings.listen
-    certificate = Path(listen.certificate) if listen.certificate else service.settings.folder / "keys" / "tls.crt"
+    certificate = Path(listen.certificate) if listen.certificate else service.settings.keys / "tls.crt"
     return pin_of(certificate) if certificate.is_file() else None

@@ -20,6 +20,7 @@ from bartizan.app.service.verdicts import findings_json, verdict_of
 from bartizan.formats.cbor import encode_cbor
 from bartizan.model.node import Silence
 from bartizan.model.protocol import EvidenceRequest
+from bartizan.store.accepting import accept, claim
 from bartizan.store.alarms import raise_alarm
 from bartizan.store.evidence import (
     Interning,
@@ -31,7 +32,7 @@ from bartizan.store.evidence import (
     set_stuck,
 )
 from bartizan.store.kept import set_aside
-from bartizan.store.nodes import MAX_REFUSAL, attested, refused, set_boot, set_rules
+from bartizan.store.nodes import MAX_REFUSAL, refused, set_boot, set_rules
 from bartizan.store.results import Verdict, add_result, renew_result
 from bartizan.store.writer import Row, Writer
 
@@ -42,8 +43,9 @@ log = structlog.get_logger("bartizan.service")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Numbers:
-    """Where the database has a node's boot, verdict and posture."""
+    """Where the database has a node's boot, verdict and posture, and the version of its row from then on."""
 
+    version: int
     boot: int | None
     result: int | None
     posture: int | None
@@ -65,12 +67,14 @@ class Keeper:
         """Commit an accepted attestation; only then is it in memory.
 
         Raises:
+            Outdated: somebody else changed the node's row since it was read, and nothing changed here.
             sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
         """
         due = now.milliseconds + self.settings.period * 1000
         change = _Change(node, judged, rules=self._named(judged.state), at=now.milliseconds)
         row = {
             "of_node": node.record.id,
+            "of_version": node.progress.version,
             "accepted": node.progress.accepted + 1,
             "accepted_at": now.milliseconds,
             "nonce_issued": issued,
@@ -83,7 +87,7 @@ class Keeper:
         if change.needed:
             numbers = await self.writer.submit(lambda connection: change.write(connection, self.interning, row))
         else:
-            await self.writer.submit_row(attested, row)
+            await self.writer.submit_row(accept, row)
             numbers = change.numbers
         change.remember(numbers)
         result = judged.state.result
@@ -100,6 +104,7 @@ class Keeper:
             result=numbers.result,
             attempted_at=now.milliseconds,
             refusal=None,
+            version=numbers.version,
         )
         self.accepted += 1
 
@@ -107,7 +112,7 @@ class Keeper:
         """Keep the verdict that a node's kept evidence has by other rules; True if it is another one than before.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
+            Outdated: as above. sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
         """
         change = _Change(node, Judged(state=state), rules=self._named(state), at=now.milliseconds)
         numbers = await self.writer.submit(change.rejudge)
@@ -115,7 +120,11 @@ class Keeper:
         change.remember(numbers)
         result = state.result
         node.progress = replace(
-            node.progress, level=result.level, contraindicated=result.contraindicated, result=numbers.result
+            node.progress,
+            level=result.level,
+            contraindicated=result.contraindicated,
+            result=numbers.result,
+            version=numbers.version,
         )
         return before != node.digest
 
@@ -192,9 +201,11 @@ class _Change:
 
     @property
     def numbers(self) -> _Numbers:
-        """Those of before."""
+        """Those of before, but for the version that the row of this attestation gets."""
         progress = self._node.progress
-        return _Numbers(boot=progress.boot, result=progress.result, posture=self._node.posture_id)
+        return _Numbers(
+            version=progress.version + 1, boot=progress.boot, result=progress.result, posture=self._node.posture_id
+        )
 
     @property
     def needed(self) -> bool:
@@ -203,8 +214,13 @@ class _Change:
         return bool(self._verdict or self._judged.boot or self._judged.entries or posture or self._stuck)
 
     def write(self, connection: Connection, interning: Interning, row: Row) -> _Numbers:
-        """Everything, in the caller's transaction."""
+        """Everything, in the caller's transaction.
+
+        Raises:
+            Outdated: the node's row is another one by now; nothing was written.
+        """
         node, judged, before = self._node, self._judged, self.numbers
+        version = claim(connection, node.record.id, node.progress.version)
         stuck = findings_json(judged.state.stuck)
         number = before.boot
         if judged.boot is not None and number is not None and not self._begins_boot:
@@ -220,12 +236,17 @@ class _Change:
         if self._posture_digest != node.posture:
             posture = add_posture(connection, judged.state.evidence.posture)
         result = self._write_verdict(connection, number)
-        connection.execute(attested, dict(row) | {"posture": posture})
-        return _Numbers(boot=number, result=result, posture=posture)
+        accept(connection, [dict(row) | {"posture": posture, "of_version": version}])
+        return _Numbers(version=version + 1, boot=number, result=result, posture=posture)
 
     def rejudge(self, connection: Connection) -> _Numbers:
-        """The verdict alone, by which rules it was made, and what sticks to the boot."""
+        """The verdict alone, by which rules it was made, and what sticks to the boot.
+
+        Raises:
+            Outdated: as above.
+        """
         before, state = self.numbers, self._judged.state
+        claim(connection, self._node.record.id, self._node.progress.version)
         if before.boot is None:
             return before
         set_stuck(connection, before.boot, findings_json(state.stuck))

@@ -130,7 +130,7 @@ def key_store(settings: Settings) -> KeyStore:
     """
     trust = settings.trust
     if not trust.pkcs11.module:
-        return OwnKey(Path(trust.ear_key)) if trust.ear_key else FolderKeys(settings.folder / "keys" / "ear")
+        return OwnKey(Path(trust.ear_key)) if trust.ear_key else FolderKeys(settings.keys / "ear")
     try:
         from bartizan.connectors.pkcs11.token import TokenKeys  # noqa: PLC0415  an extra
     except ImportError as error:

@@ -4,9 +4,11 @@ Each file is written whole or not at all, readable by its owner alone.
 """
 
 import hashlib
+import hmac
 import ipaddress
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,8 +40,8 @@ class TlsFiles:
     key: Path
 
 
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all.
+def write_secret(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a file that only its owner can read, whole or not at all; without `replace`, only if there is none.
 
     Raises:
         ConfigError: the folder cannot be written to.
@@ -52,7 +54,12 @@ def write_secret(path: Path, content: bytes) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(name).rename(path)
+            if replace:
+                Path(name).rename(path)
+            else:
+                with suppress(FileExistsError):
+                    path.hardlink_to(name)
+                Path(name).unlink()
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -75,7 +82,7 @@ def read_secret(path: Path) -> bytes | None:
 
 
 def nonce_key(folder: Path) -> bytes:
-    """The key that nonces are made with.
+    """The key that the keys of nonces are made from; of several Verifiers that start together one makes it.
 
     Raises:
         ConfigError: it cannot be read or made, or is not one.
@@ -83,11 +90,21 @@ def nonce_key(folder: Path) -> bytes:
     path = folder / "nonce.key"
     found = read_secret(path)
     if found is None:
-        found = os.urandom(KEY_BYTES)
-        write_secret(path, found)
+        write_secret(path, os.urandom(KEY_BYTES), replace=False)
+        found = read_secret(path) or b""
     if len(found) != KEY_BYTES:
         raise ConfigError(f"{path}: {KEY_BYTES} bytes expected, found {len(found)}; remove it, and a new one is made")
     return found
+
+
+def key_of_generation(key: bytes, generation: int) -> bytes:
+    """The key that nonces are made with: another one after each time that those which are out were voided."""
+    return hmac.digest(key, b"bartizan nonces" + generation.to_bytes(8, "big"), "sha256")
+
+
+def key_name(key: bytes) -> bytes:
+    """What a key may be told from another by, without telling it."""
+    return hmac.digest(key, b"bartizan name", "sha256")
 
 
 def new_nonce_key(folder: Path) -> None:

@@ -5,6 +5,7 @@ so that what a stop interrupts goes on at the next start.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -14,12 +15,16 @@ from bartizan.app.attest_again import judged_by, reappraise
 from bartizan.app.service.attesting import Attesting
 from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.keeping import Keeper
+from bartizan.app.service.leases import REAPPRAISAL, Leases
 from bartizan.app.service.memory import Node
 from bartizan.app.service.refusals import UnknownNode
 from bartizan.app.service.rulebook import RuleBook
+from bartizan.store.accepting import Outdated
 from bartizan.store.nodes import judged_otherwise
 from bartizan.store.reading import reading
 
+SWEEP = 30.0
+"""Seconds after which one of several Verifiers looks for nodes that another one left: it died, or judged them late."""
 AT_ONCE = 32
 """Nodes whose verdicts share a transaction."""
 log = structlog.get_logger("bartizan.reappraisal")
@@ -43,6 +48,7 @@ class Reappraising:
     attesting: Attesting
     keeper: Keeper
     rules: RuleBook
+    leases: Leases
     clock: Clock
     progress: Progress = Progress()
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -54,7 +60,9 @@ class Reappraising:
     async def run(self) -> None:
         """Re-appraise whenever it is wanted, until cancelled."""
         while True:
-            await self._wanted.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP if self.leases.shared else None):
+                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 await self.reappraise()
@@ -62,13 +70,19 @@ class Reappraising:
                 log.exception("re-appraisal stopped")
 
     async def reappraise(self) -> Progress:
-        """Judge every node whose verdict was made by other rules; those that change meanwhile begin it anew."""
+        """Judge every node whose verdict was made by other rules; those that change meanwhile begin it anew.
+
+        Of several Verifiers each judges the nodes that it has in memory, and one, under a lease, all others.
+        """
         rules = self.rules.digest
         waiting = await self._stale(rules)
+        if not waiting:
+            return self.progress
         self.progress = Progress(total=len(waiting), begun_at=self.clock().milliseconds)
         while waiting:
             for start in range(0, len(waiting), AT_ONCE):
-                changed = await asyncio.gather(*(self._judge(uid) for uid in waiting[start : start + AT_ONCE]))
+                some = await self._ours(waiting[start : start + AT_ONCE])
+                changed = await asyncio.gather(*map(self._judge, some))
                 so_far = self.progress
                 self.progress = replace(so_far, done=so_far.done + len(changed), changed=so_far.changed + sum(changed))
             if rules == self.rules.digest:
@@ -88,8 +102,22 @@ class Reappraising:
             node = await self.attesting.node(uid)
             async with node.lock:
                 await self.attesting.resume(node)
-                return await self._judge_locked(node, self.clock())
+                try:
+                    return await self._judge_locked(node, self.clock())
+                except Outdated:
+                    await self.attesting.catch_up(node)
+                    return await self._judge_locked(node, self.clock())
         return False
+
+    async def _ours(self, uids: Sequence[str]) -> Sequence[str]:
+        """Those of these nodes that are for this Verifier to judge."""
+        if not self.leases.shared:
+            return uids
+        held = await self.keeper.writer.submit(lambda connection: self.leases.hold(connection, REAPPRAISAL))
+        if held is not None:
+            return uids
+        nodes = ((uid, self.attesting.memory.find(uid)) for uid in uids)
+        return [uid for uid, node in nodes if node is not None and node.state is not None]
 
     async def _judge_locked(self, node: Node, now: Now) -> bool:
         if node.state is None:

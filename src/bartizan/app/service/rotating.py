@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy import Connection
 
 from bartizan.app.service.changes import Deed, Who, change
+from bartizan.app.service.leases import KEYS
 from bartizan.app.service.refusals import Conflict
 from bartizan.app.service.service import Service
 from bartizan.store.rules import Author
@@ -27,8 +28,13 @@ async def rotate_keys(service: Service, who: Who) -> int:
     now, signer = service.clock(), service.signer
     if signer.store.fixed is not None:
         raise Conflict(signer.store.fixed)
-    if not await asyncio.to_thread(signer.announce, now):
-        raise Conflict("a new key is announced already; it has to be in use before the next one")
+    if await service.write(lambda connection: service.leases.hold(connection, KEYS)) is None:
+        raise Conflict("a new key is being made at another Verifier")
+    try:
+        if not await asyncio.to_thread(signer.announce, now):
+            raise Conflict("a new key is announced already; it has to be in use before the next one")
+    finally:
+        await service.write(lambda connection: service.leases.release(connection, KEYS))
     log.info("a new key for results", by=who.account)
 
     def made(_: Connection, __: Author) -> int:

@@ -1,14 +1,15 @@
 """The running Verifier, put together: database, writer, keys, rules, memory, use cases; and taken apart again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from bartizan.app.roots import built_in_roots, load_roots
 from bartizan.app.service.attempts import Attempts
@@ -18,20 +19,24 @@ from bartizan.app.service.enrolling import Enrolling
 from bartizan.app.service.housekeeping import Housekeeping
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.key_stores import key_store
-from bartizan.app.service.keys import new_nonce_key, nonce_key
+from bartizan.app.service.keys import key_name, key_of_generation, nonce_key
+from bartizan.app.service.leases import Leases
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.nonces import Nonces
 from bartizan.app.service.reappraising import Reappraising
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Settings
+from bartizan.app.service.sharing import DatabaseClock, Sharing
 from bartizan.app.service.signing import Signer
 from bartizan.app.service.statements import Statements, tell
 from bartizan.app.service.storm import Storm
 from bartizan.app.service.syslog import Syslog
 from bartizan.app.service.watch import Watch
+from bartizan.errors import ConfigError
 from bartizan.store.accounts import ensure_default_project
 from bartizan.store.database import open_database
 from bartizan.store.evidence import Interning
+from bartizan.store.generations import Held, agreed_key, generations
 from bartizan.store.reading import reading
 from bartizan.store.writer import Writer
 
@@ -61,6 +66,8 @@ class Service:
     syslog: Syslog
     attempts: Attempts
     housekeeping: Housekeeping
+    leases: Leases
+    sharing: Sharing
     started: Now
     rules_wanted: bool = False
     trying: bool = False
@@ -113,22 +120,23 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, *, clock: Clock = system_clock) -> AsyncIterator[Service]:
-    """The service, from its data folder and database.
+async def open_service(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Service]:
+    """The service, from its data folder and database. clock: by default this machine's, or that of a shared database.
 
     Raises:
         ConfigError: a folder, file or database cannot be used. PolicyError, DecodeError: nor can what is in force.
     """
-    folder = settings.folder
     anchors = load_roots(Path(settings.trust.roots)) if settings.trust.roots else built_in_roots()
-    key = nonce_key(folder / "keys")
+    key = nonce_key(settings.keys)
     signer = Signer(store=key_store(settings), lifetime=settings.trust.ear_lifetime)
     attestation = settings.attestation
     with open_database(settings.database_url) as engine:
         rules, interning = RuleBook(), Interning()
+        shared = engine.dialect.name == "postgresql"
+        clock = clock or (DatabaseClock() if shared else system_clock)
         with engine.begin() as connection:
-            ensure_default_project(connection)
-            rules.read(connection)
+            seen = _begun(connection, rules, clock, key=key if shared else None)
+        leases = Leases(clock=clock, shared=shared)
         writer = Writer(engine, rolled_back=interning.forget)
         try:
             keeper = Keeper(writer=writer, interning=interning, rules=rules, settings=attestation)
@@ -138,17 +146,16 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 keeper=keeper,
                 memory=memory,
                 rules=rules,
-                nonces=Nonces(key=key, lifetime=attestation.nonce_lifetime),
+                nonces=Nonces(key=key_of_generation(key, seen[Held.NONCES]), lifetime=attestation.nonce_lifetime),
                 anchors=anchors,
                 settings=attestation,
                 storm=Storm(at_once=attestation.full_at_once, waiting=attestation.full_waiting),
                 clock=clock,
             )
 
-            def void_nonces() -> None:
+            def void_nonces(generation: int) -> None:
                 """No challenge that is out counts any more."""
-                new_nonce_key(folder / "keys")
-                attesting.nonces = replace(attesting.nonces, key=nonce_key(folder / "keys"))
+                attesting.nonces = replace(attesting.nonces, key=key_of_generation(key, generation))
 
             service = Service(
                 settings=settings,
@@ -161,19 +168,56 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 signer=signer,
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
-                reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
-                watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock, set_back=void_nonces),
+                reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, leases=leases, clock=clock),
+                watch=Watch(
+                    writer=writer,
+                    memory=memory,
+                    settings=attestation,
+                    clock=clock,
+                    leases=leases,
+                    set_back=void_nonces,
+                ),
                 statements=Statements(signer=signer),
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
-                housekeeping=Housekeeping(writer=writer, interning=interning, settings=settings.storage, clock=clock),
+                housekeeping=Housekeeping(
+                    writer=writer, interning=interning, leases=leases, settings=settings.storage, clock=clock
+                ),
+                leases=leases,
+                sharing=Sharing(engine=engine, clock=clock, seen=seen),
                 started=clock(),
             )
+            service.sharing.changed = {Held.RULES: lambda _: service.reload(), Held.NONCES: _soon(void_nonces)}
             with closing(service.syslog):
                 async with _at_work(service):
                     yield service
         finally:
             writer.close()
+
+
+def _begun(connection: Connection, rules: RuleBook, clock: Clock, *, key: bytes | None) -> dict[Held, int]:
+    """What every start does first. key: that of challenges, where several Verifiers have to have the same.
+
+    Raises:
+        ConfigError: it is another one. PolicyError, DecodeError: what is in force cannot be used.
+    """
+    ensure_default_project(connection)
+    seen = generations(connection)
+    rules.read(connection)
+    if isinstance(clock, DatabaseClock):
+        clock.look(connection)
+    if key is not None and not agreed_key(connection, "nonce", key_name(key)):
+        raise ConfigError(
+            "the nonce key is not that of the other Verifiers on this database: give all the same trust.keys"
+        )
+    return seen
+
+
+def _soon(react: Callable[[int], None]) -> Callable[[int], Awaitable[None]]:
+    async def run(generation: int) -> None:
+        react(generation)
+
+    return run
 
 
 @asynccontextmanager
@@ -186,6 +230,7 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
         asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
         asyncio.create_task(service.keep_rules(), name="bartizan-rules"),
+        asyncio.create_task(service.sharing.run(), name="bartizan-sharing"),
         asyncio.create_task(service.keep_statements(), name="bartizan-statements"),
     ]
     try:
@@ -194,3 +239,5 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(SQLAlchemyError):  # they end by themselves
+            await service.write(service.leases.release)

@@ -9,6 +9,7 @@ from bartizan.errors import ConfigError
 
 MAX_SETTINGS = 1 << 20
 LOOPBACK = "127.0.0.1"
+DATABASES = ("sqlite:///", "postgresql://")
 LEAST_ANSWER = 10
 """Seconds that a node needs at least to answer."""
 
@@ -48,7 +49,7 @@ class Attestation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
 
 
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Where things are kept. database: a URL; a file in the data folder where it is empty.
+    """Where things are kept. database: a URL, of SQLite or PostgreSQL; a file in the data folder where it is empty.
 
     history_days: how long former verdicts and boots are kept; states, entries: nodes and IMA entries held in memory.
     """
@@ -74,12 +75,14 @@ class Pkcs11(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Whom to trust. roots: a folder of TPM CAs instead of those that ship; ear_lifetime: seconds.
 
+    keys: the folder of the service's own keys, which several Verifiers share; below the data folder where it is empty.
     ear_key: a PEM file with an EC P-256 key; pkcs11: a token instead of it; without both, keys are made and rotated.
     two_persons: whoever proposed Reference Values, or put in a policy, is not the one who puts them in force;
     nobody goes back to the shipped policy alone, or makes a token of another account.
     """
 
     roots: str = ""
+    keys: str = ""
     ear_lifetime: int = 300
     ear_key: str = ""
     pkcs11: Pkcs11 = Pkcs11()
@@ -106,6 +109,11 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     def folder(self) -> Path:
         """The data folder."""
         return Path(self.data)
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the service's own keys."""
+        return Path(self.trust.keys) if self.trust.keys else self.folder / "keys"
 
     @property
     def database_url(self) -> str:
@@ -172,8 +180,8 @@ def _check_places(settings: Settings, source: str) -> None:
     _check_token(trust, source)
     if trust.roots and not Path(trust.roots).is_dir():
         raise ConfigError(f"{source}: trust.roots: {trust.roots} is no folder")
-    if settings.storage.database and not settings.storage.database.startswith("sqlite:///"):
-        raise ConfigError(f"{source}: storage.database: a URL that begins with sqlite:/// expected")
+    if settings.storage.database and not settings.storage.database.startswith(DATABASES):
+        raise ConfigError(f"{source}: storage.database: a URL that begins with {' or '.join(DATABASES)} expected")
     if listen.url and not listen.url.startswith(("https://", "http://")):
         raise ConfigError(f"{source}: listen.url: a URL that begins with https:// expected, found {listen.url}")
 

@@ -1,21 +1,24 @@
 """What the service does by itself: it sees who is silent, and notes that it is alive.
 
 Silence is not guilt: nodes are marked late and expired, never more. When a large part of the fleet goes late at once,
-or the service itself was away, that is one alarm about the service and none about nodes.
+or the service itself was away, that is one alarm about the service and none about nodes. Of several Verifiers one
+looks, under a lease; another takes over where it stopped.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
 
 from bartizan.app.service.clock import Clock, Now
+from bartizan.app.service.leases import WATCH, Leases
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.settings import Attestation
 from bartizan.model.node import Silence
-from bartizan.store.alarms import alarms, clear_alarms, last_beat, raise_alarm, set_beat
+from bartizan.store.alarms import alarms, clear_alarms, excuse, excused_until, last_beat, raise_alarm, set_beat
+from bartizan.store.generations import Held, bump, generation_of
 from bartizan.store.watching import behind, counts, due_before, hasten, mark
 from bartizan.store.writer import Writer
 
@@ -39,18 +42,32 @@ SHOWN = 3600 * SECOND
 log = structlog.get_logger("bartizan.watch")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a look found. fence: of the lease that it was made under; silent: who is how far behind from now on.
+
+    away: milliseconds for which the service was, None if it was not, and how many nodes could not attest meanwhile;
+    set_back: the key of challenges counts no more, by this count, since the clock was set back.
+    """
+
+    fence: int
+    silent: Mapping[Silence, list[str]]
+    away: tuple[int, int] | None = None
+    set_back: int | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One look a second. set_back: what to do when the clock was; excused_until: nobody is marked before, in ms."""
+    """One look a second, by one of several Verifiers. set_back: what to do when the clock was."""
 
     writer: Writer
     memory: Memory
     settings: Attestation
     clock: Clock
-    set_back: Callable[[], None]
-    beaten_at: int = 0
+    leases: Leases
+    set_back: Callable[[int], None]
     looked_at: int = 0
-    excused_until: int = 0
+    fence: int | None = None
 
     async def run(self) -> None:
         """Look for ever, until cancelled."""
@@ -62,30 +79,63 @@ class Watch:
                 log.exception("the watch could not look")
 
     async def begin(self) -> None:
-        """At the start nobody is late for the service: it may have been away, and it builds everybody's state again."""
-        now = self.clock()
-        since = await self.writer.submit(last_beat)
-        await self.writer.submit(lambda connection: _started(connection, now.milliseconds))
-        await self._since(now.milliseconds if since is None else since, now)
-        self._excuse(now.milliseconds)
-        await self.writer.submit(lambda connection: set_beat(connection, now=now.milliseconds))
-        self.beaten_at = self.looked_at = now.milliseconds
+        """At the start: what happened before has been seen, and nobody is late before everybody could come."""
+        await self._look(started=True)
 
     async def look(self) -> None:
         """Mark who is late or expired now, and say it: one by one, or as one alarm."""
+        await self._look()
+
+    async def _look(self, *, started: bool = False) -> None:
         now = self.clock()
-        await self._since(self.looked_at or now.milliseconds, now)
+        seen = await self.writer.submit(lambda connection: self._turn(connection, now, started=started))
+        self.fence = None if seen is None else seen.fence
+        if seen is None:
+            return
         self.looked_at = now.milliseconds
+        if seen.away is not None:
+            log.warning("the service was away", seconds=seen.away[0] // SECOND, missed=seen.away[1])
+        if seen.set_back is not None:
+            self._went_back(seen.set_back, now)
         late = now.milliseconds - self.settings.late * SECOND
-        expired = now.milliseconds - self.settings.expired * SECOND
-        found = await self.writer.submit(lambda connection: self._look(connection, late, expired, now.milliseconds))
-        for silence, uids in found.items():
+        for silence, uids in seen.silent.items():
             for uid in uids:
                 node = self.memory.find(uid)
                 if node is not None and node.progress.due < late:
                     node.progress = replace(node.progress, silence=silence)
 
-    async def _since(self, before: int, now: Now) -> None:
+    def _went_back(self, generation: int, now: Now) -> None:
+        until = now.milliseconds + self.settings.period * SECOND
+        for node in self.memory.all():
+            known = node.progress
+            issued = min(known.nonce_issued, now.microseconds)
+            version = known.version + (issued < known.nonce_issued)
+            node.progress = replace(known, due=min(known.due, until), nonce_issued=issued, version=version)
+        self.set_back(generation)
+
+    def _turn(self, connection: Connection, now: Now, *, started: bool) -> _Seen | None:
+        """One look in one transaction, under the lease; None where another Verifier looks."""
+        fence = self.leases.hold(connection, WATCH)
+        if fence is None:
+            return None
+        if started:
+            _started(connection, now.milliseconds)
+        beaten_at = last_beat(connection)
+        if beaten_at is None:
+            set_beat(connection, now=now.milliseconds)
+            beaten_at = now.milliseconds
+        if not self.looked_at:  # it builds everybody's state again, and may have been away
+            self._excuse(connection, now.milliseconds)
+        seen = self._since(connection, self.looked_at if fence == self.fence else beaten_at, now)
+        silent: dict[Silence, list[str]] = {}
+        if not started and now.milliseconds >= excused_until(connection):
+            silent = self._mark(connection, now)
+        if started or abs(now.milliseconds - beaten_at) >= BEAT_EVERY:
+            self._clear(connection, now.milliseconds)
+            set_beat(connection, now=now.milliseconds)
+        return replace(seen, fence=fence, silent=silent)
+
+    def _since(self, connection: Connection, before: int, now: Now) -> _Seen:
         """What passed since then: the service was away or paused, or its clock was set back.
 
         Nobody is blamed for not speaking to a service that was not there, until everybody had the time to come back.
@@ -93,32 +143,22 @@ class Watch:
         """
         at, passed = now.milliseconds, now.milliseconds - before
         if passed > self.settings.late * SECOND:
-            self._excuse(at)
-            missed = await self.writer.submit(lambda connection: _was_away(connection, passed, at))
-            log.warning("the service was away", seconds=passed // SECOND, missed=missed)
-        elif passed < 0:
-            self.excused_until += passed
-            until = at + self.settings.period * SECOND
-            await self.writer.submit(lambda connection: hasten(connection, until=until, issued=now.microseconds))
-            for node in self.memory.all():
-                known = node.progress
-                issued = min(known.nonce_issued, now.microseconds)
-                node.progress = replace(known, due=min(known.due, until), nonce_issued=issued)
-            self.set_back()
+            self._excuse(connection, at)
+            return _Seen(fence=0, silent={}, away=(passed, _was_away(connection, passed, at)))
+        if passed < 0:
+            excuse(connection, until=excused_until(connection) + passed)
+            hasten(connection, until=at + self.settings.period * SECOND, issued=now.microseconds)
+            bump(connection, Held.NONCES)
+            return _Seen(fence=0, silent={}, set_back=generation_of(connection, Held.NONCES))
+        return _Seen(fence=0, silent={})
 
-    def _excuse(self, at: int) -> None:
+    def _excuse(self, connection: Connection, at: int) -> None:
         """Nobody is marked until everybody had the time to come."""
-        self.excused_until = at + (self.settings.period + self.settings.late) * SECOND
+        excuse(connection, until=at + (self.settings.period + self.settings.late) * SECOND)
 
-    def _look(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
-        found = self._mark(connection, late, expired, at) if at >= self.excused_until else {}
-        if abs(at - self.beaten_at) >= BEAT_EVERY:
-            self._clear(connection, at)
-            set_beat(connection, now=at)
-            self.beaten_at = at
-        return found
-
-    def _mark(self, connection: Connection, late: int, expired: int, at: int) -> dict[Silence, list[str]]:
+    def _mark(self, connection: Connection, now: Now) -> dict[Silence, list[str]]:
+        at = now.milliseconds
+        late, expired = at - self.settings.late * SECOND, at - self.settings.expired * SECOND
         found: dict[Silence, list[str]] = {}
         for before, after, limit in (
             (Silence.LATE, Silence.EXPIRED, expired),

@@ -85,13 +85,17 @@ def _config() -> None:
 @config.command()
 @reporting
 def check(file: ConfigFile = None, data: DataFolder = None, as_json: AsJson = False) -> int:
-    """Read the settings and show them as understood, defaults included; a key of yours for results signs once.
+    """Read the settings and show them as understood, defaults included.
+
+    A PostgreSQL that they name is asked; a key of yours for results signs once.
 
     Exit: 0 they can be used, 2 they cannot, 3 a PKCS#11 token does not answer.
     """
     from bartizan.app.service.key_stores import proved  # noqa: PLC0415  as above
+    from bartizan.store.database import check_database  # noqa: PLC0415  as above
 
     settings = settings_of(file, data)
+    answered = check_database(settings.database_url)
     found = msgspec.to_builtins(settings) | {"result_key": proved(settings)}
     if as_json:
         print_json(found)
@@ -103,6 +107,8 @@ def check(file: ConfigFile = None, data: DataFolder = None, as_json: AsJson = Fa
         empty = "(empty)" if value == "" else "(made and rotated)" if value is None else ""
         table.add_row(name, Text(empty or str(value), style="dim" if empty else ""))
     console.print(table)
+    if answered is not None:
+        console.print(Text(f"the database answers: {answered}"), soft_wrap=True)
     return GOOD
 
 

@@ -5,12 +5,13 @@ import asyncio
 import msgspec
 from litestar import Response, get
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
+from bartizan.store.alarms import touch_nothing
 from bartizan.web.api.caller import Serving
 from bartizan.web.api.operation import Described
 
-PATIENCE = 5.0
+PATIENCE = 3.0
 """Seconds for a look at the database and a round through the writer."""
 
 
@@ -32,8 +33,8 @@ async def ready(service: Serving) -> Response[Health]:
     try:
         async with asyncio.timeout(PATIENCE):
             await service.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
-            await service.write(lambda _: None)
-    except (DBAPIError, TimeoutError):
+            await service.write(touch_nothing)
+    except (SQLAlchemyError, TimeoutError):
         return Response(Health(status="the database cannot be read or written"), status_code=503)
     return Response(Health(status="ok"))
 
