@@ -16,6 +16,7 @@ from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of,
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.memory import Memory, Node
 from bartizan.app.service.nonces import Nonces
+from bartizan.app.service.other_tpm import named
 from bartizan.app.service.refusals import LogsWanted, UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
@@ -104,8 +105,9 @@ class Attesting:
             try:
                 judged = await self._judged(node, request, now)
             except SenderError as error:
-                self.keeper.refused(node, str(error), now)
-                raise
+                said = named(error, node, request.attest, now=now, late=self.settings.late)
+                self.keeper.refused(node, str(said), now)
+                raise said from error
             await self.keeper.keep(node, request, judged, issued=issued, now=now)
             self.memory.used(node)
             return Accepted(result=judged.state.result, offer=self.offer(node, self.clock()))

@@ -22,7 +22,8 @@ class Node:
     """A node while the service runs. lock: held from a request's nonce check to its commit, one request at a time.
 
     posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
-    the verdict that stands; renewed_at: when its history row was last written, in milliseconds.
+    the verdict that stands; renewed_at: when its history row was last written, in milliseconds; other_since: how many
+    attestations were accepted when another TPM first answered under the node's id.
     """
 
     record: NodeRecord
@@ -33,6 +34,7 @@ class Node:
     posture_id: int | None = None
     digest: bytes = b""
     renewed_at: int = 0
+    other_since: int | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
