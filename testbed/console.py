@@ -32,6 +32,7 @@ class Console:
     failed: Callable[[], str | None]
     _socket: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_UNIX))
     _heard: bytes = b""
+    _connected: bool = False
 
     def wait_until_ready(self, seconds: float) -> None:
         """Until the guest's services are up.
@@ -40,7 +41,8 @@ class Console:
             ConnectorError: it is not up by then, or ended.
         """
         deadline = time.monotonic() + seconds
-        self._connect(deadline)
+        if not self._connected:
+            self._connect(deadline)
         while READY not in self._heard:
             self._hear(deadline, "the guest is not up")
         self._heard = self._heard.partition(READY)[2]
@@ -62,6 +64,10 @@ class Console:
         """Start a script whose end nobody will hear of, such as a power-off."""
         self._socket.sendall(base64.b64encode(script.encode()) + b"\n")
 
+    def expect_restart(self) -> None:
+        """What was heard is of a kernel that is gone."""
+        self._heard = b""
+
     def close(self) -> None:
         """Let go of the line."""
         self._socket.close()
@@ -70,7 +76,9 @@ class Console:
         self._socket.settimeout(POLL)
         while True:
             try:
-                return self._socket.connect(str(self.path))
+                self._socket.connect(str(self.path))
+                self._connected = True
+                return
             except OSError as error:
                 why = self.failed() or (str(error) if time.monotonic() > deadline else None)
             if why:

@@ -77,7 +77,9 @@ class Machine:
 
 @dataclass(slots=True, kw_only=True)
 class Fleet:
-    """Where machines are made. folder: of the run; roots: where the CAs of their TPMs go."""
+    """Where machines are made. folder: of the run; roots: where the CAs of their TPMs go; sets: numbers of
+    the Reference Values that are in force.
+    """
 
     folder: Path
     image: Image
@@ -85,6 +87,7 @@ class Fleet:
     roots: Path
     verifier: Verifier = field(init=False)
     machines: dict[str, Machine] = field(default_factory=dict)
+    sets: dict[str, int] = field(default_factory=dict)
 
     def make_authority(self) -> None:
         """The CA that certifies the machines' TPMs, for the Verifier to know; it comes with the first TPM."""
@@ -97,7 +100,7 @@ class Fleet:
         machine = self._assembled(name, node=name)
         hardware = machine.hardware
         hardware.reset_variables(secure_boot=start.secure_boot)
-        machine.hardware = replace(hardware, devices=start.devices)
+        machine.hardware = replace(hardware, devices=start.devices, tapped=start.tapped)
         self.write_esp(machine, start)
         copy_disk(self.image.root_disk, hardware.root)
         for command in start.offline:
@@ -131,7 +134,7 @@ class Fleet:
 
     def write_esp(self, machine: Machine, start: Start) -> None:
         """The disk that the machine starts from."""
-        if start == Start(secure_boot=start.secure_boot, offline=start.offline, devices=start.devices):
+        if start == Start(secure_boot=start.secure_boot, offline=start.offline, tapped=start.tapped, devices=start.devices):
             copy_disk(self.image.esp_disk, machine.hardware.esp)
             return
         folder = machine.hardware.folder / "esp"

@@ -173,6 +173,7 @@ def _build(recipe: Recipe, packages: Packages, agent: Path, folder: Path) -> Non
         _put(esp / place, (unpacked / source).read_bytes())
     for name in ("vmlinuz", "initrd.img"):
         shutil.copy(folder / "boot" / packages.kernel / name, esp / name)
+        _put(root / "boot" / name, (esp / name).read_bytes())
     for place in CONFIG_PLACES:
         _put(esp / place, GRUB.format(command_line=recipe.command_line).encode())
     _compile(root)

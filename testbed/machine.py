@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from bartizan.errors import ConnectorError
 from testbed.console import Console
+from testbed.tap import Tap, tapped
 from testbed.tpm import WITH_PARENT, powered
 
 FIRMWARE = Path("/usr/share/OVMF")
@@ -35,7 +37,7 @@ TAIL = 3000
 class Hardware:
     """What a machine is made of, on the host's disk. verifier: the port on loopback that its network ends at.
 
-    devices: further ones, as QEMU's options have them; extra sockets lie in `folder`.
+    devices: further ones, as QEMU's options have them; tapped: a dynamic launch can be done on its TPM.
     """
 
     folder: Path
@@ -44,6 +46,12 @@ class Hardware:
     root: Path
     verifier: int
     devices: tuple[str, ...] = ()
+    tapped: bool = False
+
+    @property
+    def tpm_socket(self) -> Path:
+        """Where QEMU finds the TPM."""
+        return self.folder / ("tap.sock" if self.tapped else "tpm.sock")
 
     @property
     def variables(self) -> Path:
@@ -74,7 +82,7 @@ class Hardware:
         made += ["-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=0"]
         made += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={CODE}"]
         made += ["-drive", f"if=pflash,format=raw,unit=1,file={self.variables}"]
-        made += ["-chardev", f"socket,id=tpm,path={self.folder / 'tpm.sock'}", "-tpmdev", "emulator,id=tpm,chardev=tpm"]
+        made += ["-chardev", f"socket,id=tpm,path={self.tpm_socket}", "-tpmdev", "emulator,id=tpm,chardev=tpm"]
         made += ["-device", "tpm-crb,tpmdev=tpm"]
         for number, disk in enumerate((self.esp, self.root)):
             made += ["-drive", f"if=none,id=d{number},format=raw,file={disk}"]
@@ -94,6 +102,7 @@ class Guest:
 
     hardware: Hardware
     process: "subprocess.Popen[str]"
+    tap: Tap | None = None
     console: Console = field(init=False)
 
     def __post_init__(self) -> None:
@@ -139,23 +148,33 @@ class Guest:
         self.process.kill()
         self.process.wait()
 
-    def monitor(self, command: str, arguments: dict[str, object] | None = None) -> None:
-        """Tell QEMU something; QEMU Machine Protocol.
+    def monitor(self, command: str, **arguments: object) -> dict[str, object]:
+        """What QEMU answers to a command; QEMU Machine Protocol.
 
         Raises:
-            ConnectorError: it says no.
+            ConnectorError: it says no, or has gone.
         """
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(30)
             line.connect(str(self.hardware.folder / "qmp.sock"))
             with line.makefile("rw", encoding="utf-8") as stream:
                 stream.readline()
-                for one in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments or {}}):
-                    stream.write(json.dumps(one) + "\n")
-                    stream.flush()
-                    answer = _answer(stream.readline, command)
-                    if "error" in answer:
-                        raise ConnectorError(f"QEMU refused {command}: {answer['error']}")
+                _asked(stream, {"execute": "qmp_capabilities"})
+                return _asked(stream, {"execute": command, "arguments": arguments})
+
+    def suspend(self) -> None:
+        """Suspend to memory and wake up again.
+
+        Raises:
+            ConnectorError: it does not fall asleep.
+        """
+        self.console.say("echo mem > /sys/power/state")
+        deadline = time.monotonic() + UP_SECONDS
+        while self.monitor("query-status").get("status") != "suspended":
+            if time.monotonic() > deadline:
+                raise ConnectorError(f"the guest does not fall asleep:\n{self.said[-TAIL:]}")
+            time.sleep(0.2)
+        self.monitor("system_wakeup")
 
     def wait_until_said(self, text: str, seconds: float = 60.0) -> None:
         """Until the console shows this.
@@ -170,15 +189,17 @@ class Guest:
             time.sleep(0.1)
 
 
-def _answer(read: "object", command: str) -> dict[str, object]:
-    """The next line that is no event."""
-    while True:
-        line = read()  # type: ignore[operator]
-        if not line:
-            raise ConnectorError(f"QEMU ended at {command}")
-        found: dict[str, object] = json.loads(line)
-        if "event" not in found:
-            return found
+def _asked(stream: TextIO, question: dict[str, object]) -> dict[str, object]:
+    """The answer to one question, past events."""
+    stream.write(json.dumps(question) + "\n")
+    stream.flush()
+    for line in stream:
+        found: dict[str, dict[str, object]] = json.loads(line)
+        if "error" in found:
+            raise ConnectorError(f"QEMU refused {question['execute']}: {found['error']}")
+        if "return" in found:
+            return found["return"]
+    raise ConnectorError(f"QEMU ended at {question['execute']}")
 
 
 @contextmanager
@@ -191,13 +212,15 @@ def switched_on(hardware: Hardware) -> Iterator[Guest]:
     for name in ("console.sock", "qmp.sock", "serial.log"):
         (hardware.folder / name).unlink(missing_ok=True)
     with ExitStack() as stack:
-        stack.enter_context(powered(hardware.tpm, hardware.folder / "tpm.sock"))
+        control = hardware.folder / "tpm.sock"
+        stack.enter_context(powered(hardware.tpm, control))
+        tap = stack.enter_context(tapped(control, hardware.tpm_socket)) if hardware.tapped else None
         log = stack.enter_context((hardware.folder / "qemu.log").open("w"))
         try:
             process = subprocess.Popen(hardware.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True)
         except OSError as error:
             raise ConnectorError(f"QEMU cannot be started: {error}") from error
-        guest = Guest(hardware=hardware, process=process)
+        guest = Guest(hardware=hardware, process=process, tap=tap)
         stack.callback(guest.console.close)
         stack.callback(guest.power_off)
         yield guest

@@ -1,5 +1,7 @@
 """One scenario played: machine, attack, the next accepted attestation, and whether it says what the data say."""
 
+import base64
+import io
 import subprocess
 import sys
 import time
@@ -10,12 +12,21 @@ from pathlib import Path
 
 from bartizan.errors import BartizanError, ConnectorError
 from testbed.fleet import Fleet, Machine
-from testbed.scenario import Expected, Scenario
+from testbed.scenario import Expected, Scenario, Start
 from testbed.verifier import EXPIRED, PERIOD, Verdict
 
 ATTEST_SECONDS = 120.0
 """Patience with a guest's next attestation: it takes a few seconds under emulation, more on a busy host."""
 CONSOLE_LINES = 25
+LAUNCH_LOG = "launch.log"
+FILES = "image"
+"""The set of Reference Values of the image's own files."""
+SHOW_LAUNCH_LOG = """mkdir /run/securityfs && mount -t securityfs securityfs /run/securityfs
+mount -t tmpfs tmpfs /sys/kernel/security && cd /sys/kernel/security && mkdir slaunch integrity
+ln -s integrity/ima ima
+for folder in tpm0 integrity; do mkdir -p $folder; mount --bind /run/securityfs/$folder $folder; done
+for file in lsm lockdown; do cp /run/securityfs/$file .; done
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,36 +173,102 @@ class Player:
 
     def _reboot(self, machine: Machine) -> None:
         machine.shut_down()
+        self._on_again(machine)
+
+    def _on_again(self, machine: Machine) -> None:
         self._attested = self.fleet.verifier.attested(machine.node)
         machine.switch_on()
         self._tell("switched on again")
         machine.running.wait_until_up()
         self._tell("up")
 
+    def _kexec(self, machine: Machine) -> None:
+        """Start the kernel of the image from the running one, without firmware or loader."""
+        machine.running.console.say("kexec -e")
+        machine.running.console.expect_restart()
+        machine.running.wait_until_up()
+        self._tell("another kernel runs")
+        self._attested = self.fleet.verifier.attested(machine.node)
+
     def _swap_tpm(self, machine: Machine) -> None:
         machine.shut_down()
         self.fleet.swap_tpm(machine)
         self._tell("another TPM is in its place")
-        machine.switch_on()
-        machine.running.wait_until_up()
-        self._tell("up")
+        self._on_again(machine)
+
+    def _suspend(self, machine: Machine) -> None:
+        machine.running.suspend()
+        self._tell("suspended to memory, and woken up")
+        self._attested = self.fleet.verifier.attested(machine.node)
+
+    def _cut_network(self, machine: Machine) -> None:
+        machine.running.monitor("set_link", name="net", up=False)
+        self._tell("the network is cut")
+
+    def _launch(self, machine: Machine) -> None:
+        """A dynamic launch on the running guest; its log stays in the machine's folder."""
+        tap = machine.running.tap
+        if tap is None:
+            raise ConnectorError(f"{machine.name} has no tap before its TPM")
+        (machine.hardware.folder / LAUNCH_LOG).write_bytes(tap.launch())
+        self._tell("dynamic launch: PCR 17 to 22 went from ones to zeros, and were extended")
+        self._attested = self.fleet.verifier.attested(machine.node)
+
+    def _launch_log(self, machine: Machine) -> None:
+        """The launch's log, where a kernel with Secure Launch shows it: a file system over securityfs that has one."""
+        log = base64.b64encode((machine.hardware.folder / LAUNCH_LOG).read_bytes()).decode()
+        ran = machine.running.console.run(SHOW_LAUNCH_LOG + f"echo {log} | base64 -d > slaunch/eventlog")
+        self._tell(f"the launch's log is there ({ran.code})")
+        self._attested = self.fleet.verifier.attested(machine.node)
+
+    def _evidence(self, machine: Machine) -> Path:
+        """The evidence of the verdict that stands, as a folder."""
+        folder = machine.hardware.folder
+        with zipfile.ZipFile(io.BytesIO(self.fleet.verifier.evidence(machine.node))) as archive:
+            archive.extractall(folder)
+        return folder / machine.node
+
+    def _put_in_force(self, machine: Machine, name: str, folder: Path) -> None:
+        self.fleet.sets[name] = self.fleet.verifier.put_in_force(folder).id
+        self._attested = self.fleet.verifier.attested(machine.node)
 
     def _declare_good(self, machine: Machine) -> None:
-        """Reference Values from this boot and from the image's own files, in force for everybody."""
+        """Reference Values from this boot, in force for everybody; the first one's with the image's own files."""
         folder, image = machine.hardware.folder, self.fleet.image
-        with (folder / "evidence.zip").open("wb") as file:
-            file.write(self.fleet.verifier.evidence(machine.node))
-        with zipfile.ZipFile(folder / "evidence.zip") as archive:
-            archive.extractall(folder)
-        bartizan("reference", "propose", folder / machine.node, "--out", folder / "boot", "--name", "good-boot")
-        loaders = [word for name in ("BOOTX64.EFI", "grubx64.efi") for word in ("--image", image.esp / "EFI/BOOT" / name)]
-        esp = f"hd0,gpt1={image.esp}"
-        out = folder / "files"
-        bartizan("reference", "import", "files", image.root, "/", "--disk", esp, *loaders, "--out", out, "--name", "image")
-        for path in (folder / "boot", out):
-            self.fleet.verifier.put_in_force(path)
+        name = f"{machine.name}-boot"
+        bartizan("reference", "propose", self._evidence(machine), "--out", folder / "boot", "--name", name)
+        self._put_in_force(machine, name, folder / "boot")
+        if FILES not in self.fleet.sets:
+            loaders = [("--image", image.esp / "EFI/BOOT" / name) for name in ("BOOTX64.EFI", "grubx64.efi")]
+            named = ["--disk", f"hd0,gpt1={image.esp}", *(word for pair in loaders for word in pair)]
+            bartizan("reference", "import", "files", image.root, "/", *named, "--out", folder / FILES, "--name", FILES)
+            self._put_in_force(machine, FILES, folder / FILES)
         self._tell("declared good")
-        self._attested = self.fleet.verifier.attested(machine.node)
+
+    def _predict(self, machine: Machine) -> None:
+        """The next boot's Reference Values from this boot and the update's files, before anything is installed."""
+        image, out = self.fleet.image, machine.hardware.folder / "next"
+        update = ["--kernel", image.vmlinuz(image.kernel), "--initrd", image.initrd(image.kernel)]
+        bartizan("reference", "predict", self._evidence(machine), *update, "--out", out, "--name", f"{machine.name}-next")
+        self._put_in_force(machine, f"{machine.name}-next", out)
+        self._tell("the update's boot is predicted, and the prediction in force")
+
+    def _update(self, machine: Machine) -> None:
+        machine.shut_down()
+        self.fleet.write_esp(machine, Start())
+        self._tell("the current kernel and its initramfs are installed")
+        self._on_again(machine)
+
+    def _roll_back(self, machine: Machine) -> None:
+        machine.shut_down()
+        self.fleet.write_esp(machine, Start(kernel="previous"))
+        self._tell("the previous kernel and its initramfs are installed")
+        self._on_again(machine)
+
+    def _retire(self, machine: Machine) -> None:
+        """The boot that was declared good on this machine counts no more."""
+        self.fleet.verifier.change_reference(self.fleet.sets[f"{machine.name}-boot"], "retire", "updated")
+        self._tell("the former boot's Reference Values are retired")
 
 
 def bartizan(*arguments: str | Path) -> str:
@@ -210,6 +287,15 @@ def bartizan(*arguments: str | Path) -> str:
 
 HOST_STEPS: dict[str, Callable[[Player, Machine], None]] = {
     "reboot": Player._reboot,
+    "suspend": Player._suspend,
     "swap-tpm": Player._swap_tpm,
+    "cut-network": Player._cut_network,
+    "launch": Player._launch,
+    "launch-log": Player._launch_log,
     "declare-good": Player._declare_good,
+    "predict": Player._predict,
+    "update": Player._update,
+    "roll-back": Player._roll_back,
+    "retire": Player._retire,
+    "kexec": Player._kexec,
 }

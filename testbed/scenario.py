@@ -8,7 +8,10 @@ from typing import Any
 from bartizan.errors import ConfigError
 
 FILE = Path(__file__).parent / "scenarios.toml"
-HOST = frozenset({"reboot", "suspend", "cut-network", "launch", "launch-log", "swap-tpm", "declare-good", "predict", "retire"})
+HOST = frozenset(
+    {"reboot", "suspend", "cut-network", "launch", "launch-log", "swap-tpm", "declare-good", "predict", "update"}
+    | {"roll-back", "retire", "kexec"}
+)
 """What can be done to a machine from outside."""
 
 
@@ -16,7 +19,8 @@ HOST = frozenset({"reboot", "suspend", "cut-network", "launch", "launch-log", "s
 class Start:
     """How a machine differs from the image. append, without: words of the kernel's command line; kernel: `current` or
     `previous`; initramfs: further files in it; tampered: a byte of the kernel is changed; unified: one image for all;
-    offline: commands of debugfs(8) on the root file system; devices: further options of QEMU.
+    offline: commands of debugfs(8) on the root file system; tapped: a dynamic launch can be done; devices: further
+    options of QEMU.
     """
 
     append: str = ""
@@ -27,6 +31,7 @@ class Start:
     secure_boot: bool = True
     unified: bool = False
     offline: tuple[str, ...] = ()
+    tapped: bool = False
     devices: tuple[str, ...] = ()
 
 
