@@ -1,4 +1,4 @@
-"""A guest's second serial line, as the person at its keyboard: a script goes in, its output and exit status come out."""
+"""A guest's second serial line, for whoever sits at it: a script goes in, its output and exit status come out."""
 
 import base64
 import re
@@ -77,10 +77,11 @@ class Console:
         while True:
             try:
                 self._socket.connect(str(self.path))
-                self._connected = True
-                return
             except OSError as error:
                 why = self.failed() or (str(error) if time.monotonic() > deadline else None)
+            else:
+                self._connected = True
+                return
             if why:
                 raise ConnectorError(f"the guest's console: {why}")
             time.sleep(POLL / 10)

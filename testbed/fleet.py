@@ -8,7 +8,7 @@ from pathlib import Path
 from bartizan.connectors.swtpm.manufacture import Factory, manufacture
 from bartizan.errors import ConnectorError
 from testbed.cpio import archive
-from testbed.disks import copy_disk, make_esp, run
+from testbed.disks import append_to, copy_disk, make_esp
 from testbed.image import CONFIG_PLACES, Image
 from testbed.machine import VERIFIER, Guest, Hardware, switched_on
 from testbed.scenario import Start
@@ -77,7 +77,9 @@ class Machine:
 
 @dataclass(slots=True, kw_only=True)
 class Fleet:
-    """Where machines are made. folder: of the run; roots: where the CAs of their TPMs go; sets: numbers of
+    """Where machines are made.
+
+    folder: of the run; roots: where the CAs of their TPMs go; sets: numbers of
     the Reference Values that are in force.
     """
 
@@ -103,9 +105,20 @@ class Fleet:
         machine.hardware = replace(hardware, devices=start.devices, tapped=start.tapped)
         self.write_esp(machine, start)
         copy_disk(self.image.root_disk, hardware.root)
-        for command in start.offline:
-            run(["debugfs", "-w", "-R", command, hardware.root])
+        for path, more in start.offline.items():
+            append_to(hardware.root, path, more.encode(), work=hardware.folder / "file")
         return machine
+
+    def machine(self, name: str) -> Machine:
+        """A machine that an earlier scenario made.
+
+        Raises:
+            ConnectorError: it did not come so far.
+        """
+        found = self.machines.get(name)
+        if found is None or found.guest is None:
+            raise ConnectorError(f"the machine of {name} does not run: that scenario did not come to its end")
+        return found
 
     def clone(self, name: str, original: Machine) -> Machine:
         """Another machine, with a TPM of its own and a copy of a running machine's disks."""
@@ -134,11 +147,18 @@ class Fleet:
 
     def write_esp(self, machine: Machine, start: Start) -> None:
         """The disk that the machine starts from."""
-        if start == Start(secure_boot=start.secure_boot, offline=start.offline, tapped=start.tapped, devices=start.devices):
+        if start == Start(
+            secure_boot=start.secure_boot, offline=start.offline, tapped=start.tapped, devices=start.devices
+        ):
             copy_disk(self.image.esp_disk, machine.hardware.esp)
             return
         folder = machine.hardware.folder / "esp"
         shutil.rmtree(folder, ignore_errors=True)
+        if start.unified:
+            (folder / "EFI/BOOT").mkdir(parents=True)
+            self.image.unify(self.command_line(start), folder / "EFI/BOOT/BOOTX64.EFI")
+            make_esp(folder, machine.hardware.esp, mebibytes=self.image.recipe.esp_mebibytes)
+            return
         shutil.copytree(self.image.esp, folder)
         kernel = {"current": self.image.kernel, "previous": self.image.previous}[start.kernel]
         loaded = self.image.vmlinuz(kernel).read_bytes()

@@ -27,12 +27,25 @@ BUILDERS = ("recipe.toml", "cpio.py", "disks.py", "image.py", "packages.py")
 KEPT = 2
 """Images that stay in the cache: the last ones used."""
 MERGED = ("bin", "sbin", "lib", "lib64")
-FOLDERS = ("proc", "sys", "dev", "run", "tmp", "root", "mnt", "var/lib", "etc/testbed", "etc/init.d", "usr/libexec/testbed")
+FOLDERS = (
+    "proc",
+    "sys",
+    "dev",
+    "run",
+    "tmp",
+    "root",
+    "mnt",
+    "var/lib",
+    "etc/testbed",
+    "etc/init.d",
+    "usr/libexec/testbed",
+)
 PLACES = {
     "rcS": "etc/init.d/rcS",
     "inittab": "etc/inittab",
     "agent": "usr/libexec/testbed/agent",
     "console": "usr/libexec/testbed/console",
+    "kexec": "usr/libexec/testbed/kexec",
 }
 """Files of `guest/` and where they go."""
 USERS = "root:x:0:0:root:/root:/bin/sh\nbartizan-agent:x:990:990::/nonexistent:/bin/false\n"
@@ -48,6 +61,9 @@ LOADERS = {
     "usr/lib/shim/mmx64.efi.signed": "EFI/BOOT/mmx64.efi",
     "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed": "EFI/BOOT/grubx64.efi",
 }
+SECTIONS = {".osrel": 0x20000, ".cmdline": 0x30000, ".uname": 0x40000, ".linux": 0x2000000, ".initrd": 0x4000000}
+"""Of a unified image, and where each is loaded."""
+STUB = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 CONFIG_PLACES = ("EFI/debian/grub.cfg", "EFI/BOOT/grub.cfg")
 
 
@@ -104,6 +120,29 @@ class Image:
         """The initramfs of a kernel."""
         return self.folder / "boot" / kernel / "initrd.img"
 
+    def unify(self, command_line: str, out: Path) -> None:
+        """A unified image of the current kernel, its initramfs and a command line, unsigned; UAPI.5.
+
+        Raises:
+            ConnectorError: objcopy is missing.
+        """
+        with tempfile.TemporaryDirectory() as name:
+            work = Path(name)
+            texts = {".osrel": "ID=testbed\n", ".cmdline": command_line, ".uname": self.kernel}
+            files = {".linux": self.vmlinuz(self.kernel), ".initrd": self.initrd(self.kernel)}
+            for section, text in texts.items():
+                files[section] = work / section[1:]
+                files[section].write_text(text)
+            options: list[str | Path] = []
+            for section, place in SECTIONS.items():
+                options += [
+                    "--add-section",
+                    f"{section}={files[section]}",
+                    "--change-section-vma",
+                    f"{section}={place:#x}",
+                ]
+            run(["objcopy", *options, self.folder / "stub.efi", out])
+
     def grub_config(self, command_line: str) -> str:
         """GRUB's configuration, for a kernel's command line."""
         return GRUB.format(command_line=command_line)
@@ -134,7 +173,9 @@ def built(cache: Path) -> Image:
     with tempfile.TemporaryDirectory(dir=cache) as name:
         work = Path(name)
         agent = work / "bartizan-agent"
-        subprocess.run([sys.executable, PROJECT / "scripts/build-agent", "--out", agent], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, PROJECT / "scripts/build-agent", "--out", agent], check=True, capture_output=True
+        )
         folder = cache / f"image-{_digest(packages, agent)}"
         if not folder.is_dir():
             made = work / "made"
@@ -177,6 +218,9 @@ def _build(recipe: Recipe, packages: Packages, agent: Path, folder: Path) -> Non
     for place in CONFIG_PLACES:
         _put(esp / place, GRUB.format(command_line=recipe.command_line).encode())
     _compile(root)
+    shutil.copy(unpacked / STUB, folder / "stub.efi")
+    _selinux_policy(unpacked, root)
+    shutil.rmtree(unpacked)
     make_esp(esp, folder / "esp.img", mebibytes=recipe.esp_mebibytes)
     make_root(root, folder / "root.img", mebibytes=recipe.root_mebibytes)
 
@@ -190,6 +234,7 @@ def _build_root(recipe: Recipe, packages: Packages, agent: Path, root: Path) -> 
     packages.unpack(recipe.packages, root)
     for name in recipe.left_out:
         shutil.rmtree(root / name, ignore_errors=True)
+    _put(root / "etc/apparmor.d/testbed", (GUEST / "apparmor").read_bytes())
     for name, place in PLACES.items():
         _put(root / place, (GUEST / name).read_bytes(), mode=0o755)
     _put(root / "usr/bin/bartizan-agent", agent.read_bytes(), mode=0o755)
@@ -227,12 +272,47 @@ def _initramfs(recipe: Recipe, modules: dict[str, Path], busybox: Path) -> Itera
         yield f"m/{name}.ko", modules[name].read_bytes()
 
 
+def _selinux_policy(unpacked: Path, root: Path) -> None:
+    """The policy of SELinux guests, compiled by the compiler of their distribution."""
+    out = root / "etc/selinux/policy"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    compiler = _of(root, unpacked / "usr/bin/secilc", more=unpacked / "usr/lib/x86_64-linux-gnu")
+    run(
+        [
+            *compiler,
+            "-c",
+            "33",
+            "-M",
+            "true",
+            "-o",
+            out,
+            "-f",
+            "/dev/null",
+            PROJECT / "scripts/posture_guests/policy.cil",
+        ]
+    )
+
+
+def _of(root: Path, program: Path, *, more: Path | None = None) -> list[str | Path]:
+    """How a program of the guests is run here: by their loader, with their libraries."""
+    libraries = ":".join(map(str, filter(None, (more, root / "usr/lib/x86_64-linux-gnu"))))
+    return [next((root / "usr/lib64").glob("ld-linux-x86-64.so.2")), "--library-path", libraries, program]
+
+
 def _compile(root: Path) -> None:
     """Byte code for the guests' Python, made by that Python: without it every start takes seconds under emulation."""
-    loader = next((root / "usr/lib64").glob("ld-linux-x86-64.so.2"))
-    libraries = f"{root / 'usr/lib/x86_64-linux-gnu'}"
-    command = [loader, "--library-path", libraries, root / "usr/bin/python3.11", "-S", "-m", "compileall", "-q"]
-    command += ["-j", "2", "-s", str(root), "-p", "/", "--invalidation-mode", "unchecked-hash", root / "usr/lib/python3.11"]
+    command = [*_of(root, root / "usr/bin/python3.11"), "-S", "-m", "compileall", "-q"]
+    command += [
+        "-j",
+        "2",
+        "-s",
+        str(root),
+        "-p",
+        "/",
+        "--invalidation-mode",
+        "unchecked-hash",
+        root / "usr/lib/python3.11",
+    ]
     environment = {"PYTHONHOME": str(root / "usr"), "PATH": "/usr/bin:/bin"}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode:
@@ -243,3 +323,11 @@ def _put(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     path.chmod(mode)
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(f"testbed image: {built(cache_folder()).folder}\n")
+    except ConnectorError as fault:
+        sys.stderr.write(f"failed: {fault}\n")
+        sys.exit(3)

@@ -4,7 +4,9 @@ Exit: 0 all as expected, 1 one is not, 2 a scenario or option cannot be used, 3 
 """
 
 import argparse
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,12 +18,14 @@ from bartizan.connectors.swtpm.manufacture import open_factory
 from bartizan.errors import BartizanError, ConfigError
 from testbed.fleet import Fleet
 from testbed.image import built, cache_folder
-from testbed.play import Played, Player
+from testbed.play import Played, play
+from testbed.report import page, record, table
 from testbed.scenario import Scenario, chosen, read_scenarios
 from testbed.verifier import verifier
 
 GOOD, BAD, REFUSED, OUTSIDE = range(4)
-ROW = "{:<24} {:<34} {:<34} {:>7} {:>5}"
+REPORT = "report.md"
+PROGRAMS = {"QEMU": ["qemu-system-x86_64", "--version"], "swtpm": ["swtpm", "--version"]}
 
 
 def say(text: str) -> None:
@@ -46,27 +50,14 @@ def fleet(folder: Path, cache: Path) -> Iterator[Fleet]:
 
 def played(here: Fleet, scenarios: Sequence[Scenario]) -> Iterator[Played]:
     """Each scenario as it ends; machines that no later one needs are taken apart."""
-    player = Player(fleet=here, say=say)
     for number, scenario in enumerate(scenarios):
         say(f"{scenario.name}: {scenario.what}")
-        done = player.play(scenario)
+        done = play(here, scenario, say)
         yield done
         needed = {name for later in scenarios[number + 1 :] for name in (later.on, later.clone_of)}
         for name in [*here.machines]:
             if name not in needed:
                 here.discard(here.machines[name])
-
-
-def table(done: Sequence[Played]) -> str:
-    """Name, expected, got, time and whether it passed."""
-    rows = [ROW.format("scenario", "expected", "got", "seconds", "")]
-    for one in done:
-        expect = one.scenario.expect
-        bad = ", contraindicated" if expect.contraindicated else ""
-        wanted = f"level {expect.level}, {expect.state}{bad}"
-        rows.append(ROW.format(one.scenario.name, wanted, one.got, f"{one.seconds:.0f}", "ok" if one.passed else "NOT"))
-        rows += [f"    {what}" for what in one.wrong]
-    return "\n".join(rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,12 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="the set that CI plays")
     parser.add_argument("--out", type=Path, help="folder of the run, which stays (default: a temporary one)")
     parser.add_argument("--cache", type=Path, default=cache_folder(), help="where images are kept (%(default)s)")
+    parser.add_argument("--record", action="store_true", help="keep this run for the documentation")
     given = parser.parse_args(arguments)
     try:
         scenarios = chosen(read_scenarios(), given.names, short=given.short)
         with ExitStack() as stack:
             folder = given.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bartizan-testbed-")))
-            return _run(folder, given.cache, scenarios)
+            return _run(folder, given.cache, scenarios, keep=given.record)
     except ConfigError as error:
         say(f"refused: {error}")
         return REFUSED
@@ -90,19 +82,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OUTSIDE
 
 
-def _run(folder: Path, cache: Path, scenarios: Sequence[Scenario]) -> int:
+def _run(folder: Path, cache: Path, scenarios: Sequence[Scenario], *, keep: bool) -> int:
     begun = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     done: list[Played] = []
     with fleet(folder, cache) as here:
         say(f"image {here.image.folder.name}, ready after {time.monotonic() - begun:.0f} s")
-        done.extend(played(here, scenarios))
-    say("")
-    say(table(done))
+        for one in played(here, scenarios):
+            done.append(one)
+            (folder / REPORT).write_text(page(done), encoding="utf-8")
+        versions = {"kernel": here.image.kernel, **{name: _version(command) for name, command in PROGRAMS.items()}}
+    seconds = time.monotonic() - begun
+    say(f"\n{table(done)}")
     boots = sum(one.boots for one in done)
-    say(f"{sum(one.passed for one in done)} of {len(done)} as expected, {boots} boots, {time.monotonic() - begun:.0f} s")
+    good = sum(one.passed for one in done)
+    say(f"{good} of {len(done)} as expected, {boots} boots, {seconds:.0f} s; {folder / REPORT}")
+    if keep:
+        record(done, versions, seconds)
     return GOOD if all(one.passed for one in done) else BAD
+
+
+def _version(command: Sequence[str]) -> str:
+    """The first version number that a program says of itself."""
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\d+\.\d+[\d.]*", said)
+    return found[0] if found else "unknown"
 
 
 if __name__ == "__main__":

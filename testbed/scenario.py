@@ -8,18 +8,15 @@ from typing import Any
 from bartizan.errors import ConfigError
 
 FILE = Path(__file__).parent / "scenarios.toml"
-HOST = frozenset(
-    {"reboot", "suspend", "cut-network", "launch", "launch-log", "swap-tpm", "declare-good", "predict", "update"}
-    | {"roll-back", "retire", "kexec"}
-)
-"""What can be done to a machine from outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How a machine differs from the image. append, without: words of the kernel's command line; kernel: `current` or
+    """How a machine differs from the image.
+
+    append, without: words of the kernel's command line; kernel: `current` or
     `previous`; initramfs: further files in it; tampered: a byte of the kernel is changed; unified: one image for all;
-    offline: commands of debugfs(8) on the root file system; tapped: a dynamic launch can be done; devices: further
+    offline: bytes appended to files of the root file system; tapped: a dynamic launch can be done; devices: further
     options of QEMU.
     """
 
@@ -30,17 +27,18 @@ class Start:
     tampered: bool = False
     secure_boot: bool = True
     unified: bool = False
-    offline: tuple[str, ...] = ()
+    offline: dict[str, str] = field(default_factory=dict)
     tapped: bool = False
     devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing that is done: a script in the guest, or something from outside."""
+    """One thing that is done: a script in the guest, or something from outside; start: what `install` installs."""
 
     guest: str = ""
     host: str = ""
+    start: Start = Start()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,9 @@ class Sought:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """The end of a scenario. refusal: words of what the service says of the evidence that it refused; console: words
+    """The end of a scenario.
+
+    refusal: words of what the service says of the evidence that it refused; console: words
     of the machine's console; silent: nothing is accepted any more.
     """
 
@@ -77,7 +77,6 @@ class Expected:
     state: str = "fresh"
     contraindicated: bool = False
     findings: tuple[Sought, ...] = ()
-    absent: tuple[str, ...] = ()
     refusal: str = ""
     console: str = ""
     silent: bool = False
@@ -85,7 +84,9 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One scenario. on: it goes on with the machine of another one; clone_of: its disks are a copy of that one's,
+    """One scenario.
+
+    on: it goes on with the machine of another one; clone_of: its disks are a copy of that one's,
     its TPM is its own; enrols: it comes up and enrols before anything is done.
     """
 
@@ -125,17 +126,19 @@ def _check(one: Scenario, before: set[str], path: Path) -> None:
         if other and other not in before:
             raise ConfigError(f"{path}: {one.name} needs {other}, which does not come before it")
     for step in one.steps:
-        if bool(step.guest) == bool(step.host) or (step.host and step.host not in HOST):
-            raise ConfigError(f"{path}: {one.name}: a step is a guest's script or one of {', '.join(sorted(HOST))}")
+        if bool(step.guest) == bool(step.host):
+            raise ConfigError(f"{path}: {one.name}: a step is a guest's script or something done from outside")
 
 
 def _scenario(found: dict[str, Any]) -> Scenario:
     expect = dict(found.pop("expect"))
     expect["findings"] = tuple(Sought(**one) for one in expect.get("findings", ()))
-    expect["absent"] = tuple(expect.get("absent", ()))
-    start = {name: tuple(value) if isinstance(value, list) else value for name, value in found.pop("start", {}).items()}
-    steps = tuple(Step(**one) for one in found.pop("steps", ()))
-    return Scenario(expect=Expected(**expect), start=Start(**start), steps=steps, **found)
+    steps = tuple(Step(**one | {"start": _start(one.get("start", {}))}) for one in found.pop("steps", ()))
+    return Scenario(expect=Expected(**expect), start=_start(found.pop("start", {})), steps=steps, **found)
+
+
+def _start(found: dict[str, Any]) -> Start:
+    return Start(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
 
 
 def chosen(scenarios: tuple[Scenario, ...], names: list[str], *, short: bool) -> tuple[Scenario, ...]:

@@ -1,7 +1,7 @@
 """A tap between QEMU and swtpm: lets a dynamic launch happen on the TPM of a running guest, as CPU and chipset would.
 
-QEMU speaks to swtpm over a control socket and hands over one end of a pair for commands. The tap stands in both, so that
-commands of the guest and of the launch never mix. It changes nothing that passes through.
+QEMU speaks to swtpm over a control socket and hands over one end of a pair for commands. The tap stands in both, so
+that commands of the guest and of the launch never mix. It changes nothing that passes through.
 """
 
 import socket

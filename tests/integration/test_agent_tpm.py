@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bartizan.agent.errors import CollectError, Unusable
+from bartizan.agent.errors import Unusable
 from bartizan.agent.keys import Keys, flush_all, read_attest, tpm_opener
 from bartizan.agent.state import Store
 from bartizan.collect.codes import TpmError

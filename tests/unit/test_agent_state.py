@@ -126,7 +126,7 @@ def test_a_key_that_is_not_hexadecimal_is_refused(store: Store) -> None:
 def test_a_damaged_key_is_named_with_what_to_do(store: Store, text: str) -> None:
     (store.folder / "ak-0").symlink_to(text)
 
-    with pytest.raises(Unusable, match="ak-0: damaged: .* What to do: delete it"):
+    with pytest.raises(Unusable, match=r"ak-0: damaged: .* What to do: delete it"):
         store.load_keys()
 
 

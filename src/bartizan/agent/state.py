@@ -186,7 +186,7 @@ class Store:
         for number in range(MAX_KEYS):
             path = self.folder / AK.format(number)
             try:
-                raw = os.readlink(path).encode()
+                raw = os.readlink(path).encode()  # noqa: PTH115  Path.readlink() would make a path of it
             except FileNotFoundError:
                 break
             except OSError as error:
@@ -208,7 +208,7 @@ class Store:
             raise Unusable(f"{self.folder}: {MAX_KEYS} attestation keys, none of them of this TPM; delete them")
         blob = {"private": key.blob.private.hex(), "public": key.blob.public.hex()}
         try:
-            os.symlink(json.dumps({"form": FORM, "parent": key.parent, **blob}, separators=(",", ":")), path)
+            path.symlink_to(json.dumps({"form": FORM, "parent": key.parent, **blob}, separators=(",", ":")))
             _sync(self.folder)
         except OSError as error:
             raise Unusable(f"{path}: cannot be written: {error.strerror}") from error
