@@ -18,10 +18,10 @@ What Bartizan says of real measured boots, attacked. Written by `make docs` from
 `make testbed-all ARGS=--record` left; do not edit it here.
 
 Each machine is QEMU without KVM, with OVMF (Secure Boot on, Microsoft's keys, SMM), a TPM of its own (swtpm; the
-Verifier knows the CA of its EK certificate), Debian's signed shim, GRUB and kernel, IMA, and the agent as a service. Its network
-ends at the Verifier, a true `bartizan serve`. It enrols with a join token by credential activation; then something
-happens to it; then the next attestation that is accepted has to say so. Silence is judged when the node is late, or has
-expired.
+Verifier knows the CA of its EK certificate), Debian's signed shim, GRUB and kernel, IMA, and the agent as a service.
+Its network ends at the Verifier, a true `bartizan serve`. It enrols with a join token by credential activation; then
+something happens to it; then the next attestation that is accepted has to say so. Silence is judged when the node is
+late, or has expired.
 
 As in production: both halves of the agent as `scripts/build-agent` makes them, the collector at its socket, the network
 half as a user of its own, the pinned key, the kernel's TPM driver and resource manager. Otherwise than in production:

@@ -25,6 +25,6 @@ def test_the_short_set_ends_as_its_data_says_and_a_guest_that_does_not_come_up_i
         broken = here.make("broken", Start(tampered=True))
         stage = Stage(fleet=here, say=print)
         broken.switch_on().wait_until_said("bad shim signature")
-        with pytest.raises(ConnectorError, match="no answer in time(.|\\n)*bad shim signature"):
+        with pytest.raises(ConnectorError, match=r"no answer in time(.|\n)*bad shim signature"):
             broken.running.wait_until_up(0.1)
         assert stage.events == []
