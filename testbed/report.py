@@ -38,7 +38,10 @@ ENDS = """
   silence. It quotes with a key of the TPM that is there now. The refusal says that another TPM answers, and which case
   it looks like: a cloned disk when the node's own TPM goes on attesting, a swapped or cleared one when that is silent.
 - Debian's kernels do not carry the IMA list over a kexec (`CONFIG_IMA_KEXEC` is not set): whether the kexec was
-  measured or not, what ran before it is lost.
+  measured or not, what ran before it is lost, and nobody can tell such a list from one that was cut off. A kernel that
+  reads the same files in the same order even shows the same entries again: the level had stayed at 3, for the boot's
+  own log still holds. A list that does not lead to PCR 10 stops at level 1 now, until the next reboot.
+- On a busy host Linux may give up on its emulated timer and panic; the guests start with `no_timer_check`.
 
 ## Run it
 
