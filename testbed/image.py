@@ -11,8 +11,10 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bartizan.errors import ConnectorError
 from testbed.cpio import archive
@@ -24,7 +26,7 @@ PROJECT = HERE.parent
 GUEST = HERE / "guest"
 CACHE_VARIABLE = "BARTIZAN_TESTBED_CACHE"
 BUILDERS = ("recipe.toml", "cpio.py", "disks.py", "image.py", "packages.py")
-KEPT = 2
+KEPT = 3
 """Images that stay in the cache: the last ones used."""
 MERGED = ("bin", "sbin", "lib", "lib64")
 FOLDERS = (
@@ -158,7 +160,8 @@ def cache_folder() -> Path:
 def read_recipe() -> Recipe:
     """The recipe of the image."""
     found = tomllib.loads((HERE / "recipe.toml").read_text("utf-8"))
-    return Recipe(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    return Recipe(**fields)
 
 
 def built(cache: Path) -> Image:
@@ -180,7 +183,8 @@ def built(cache: Path) -> Image:
         if not folder.is_dir():
             made = work / "made"
             _build(recipe, packages, agent, made)
-            made.rename(folder)
+            with suppress(OSError):  # somebody else has just built the same
+                made.rename(folder)
     os.utime(folder)
     _tidy(cache)
     return Image(folder=folder, recipe=recipe, kernel=packages.kernel, previous=packages.previous)
@@ -243,9 +247,9 @@ def _build_root(recipe: Recipe, packages: Packages, agent: Path, root: Path) -> 
     (root / "usr/bin/python3").symlink_to("python3.11")
     (root / "usr/lib/modules").mkdir(exist_ok=True)
     for applet in run([root / "usr/bin/busybox", "--list-full"]).split():
-        place = root / "usr" / ("sbin" if "sbin" in applet else "bin") / Path(applet).name
-        if not place.exists() and not place.is_symlink():
-            place.symlink_to("/usr/bin/busybox")
+        link = root / "usr" / ("sbin" if "sbin" in applet else "bin") / Path(applet).name
+        if not link.exists() and not link.is_symlink():
+            link.symlink_to("/usr/bin/busybox")
 
 
 def _build_kernel(recipe: Recipe, packages: Packages, kernel: str, folder: Path) -> None:

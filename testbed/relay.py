@@ -12,13 +12,13 @@ def relay(port: int) -> None:
     """Pass everything on until one side ends."""
     with socket.create_connection(("127.0.0.1", port)) as service:
         while True:
-            ready, _, _ = select.select([0, service], [], [])
+            ready, _, _ = select.select([0, service.fileno()], [], [])
             if 0 in ready:
                 part = os.read(0, CHUNK)
                 if not part:
                     return
                 service.sendall(part)
-            if service in ready:
+            if service.fileno() in ready:
                 part = service.recv(CHUNK)
                 if not part:
                     return

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from testbed.play import Played
-from testbed.scenario import Expected, Scenario
+from testbed.scenario import Expected, Scenario, read_scenarios
 
 ROW = "{:<22} {:<32} {:<32} {:>8}  {}"
 RECORD = Path(__file__).parent / "measured.json"
-"""The last full run, from which `docs/explanation/measured-boots.md` is made."""
+"""What came of each scenario when it was last played for the record; `docs/explanation/measured-boots.md` shows it."""
 OPENING = """\
 # Measured boots
 
-What Bartizan says of real measured boots, attacked. Written by `make docs` from `testbed/measured.json`, which the last
-`make testbed-all ARGS=--record` left; do not edit it here.
+What Bartizan says of real measured boots, attacked. Written by `make docs` from `testbed/measured.json`, which
+`make testbed-all ARGS=--record` leaves; do not edit it here.
 
 Each machine is QEMU without KVM, with OVMF (Secure Boot on, Microsoft's keys, SMM), a TPM of its own (swtpm; the
 Verifier knows the CA of its EK certificate), Debian's signed shim, GRUB and kernel, IMA, and the agent as a service.
@@ -86,11 +86,6 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def document(done: Sequence[Played], versions: Mapping[str, str], seconds: float) -> dict[str, Any]:
-    """The run as data. seconds: all of it took."""
-    return {"versions": dict(versions), "seconds": round(seconds), "scenarios": [_entry(one) for one in done]}
-
-
 def _entry(one: Played) -> dict[str, Any]:
     verdict = one.verdict
     return {
@@ -113,10 +108,13 @@ def _said(scenario: Scenario, one: Played) -> list[str]:
     return [f"{f['id']} ({f['tier']}, {f['anchor']}): {f['why']}" for _, f in every if f is not None]
 
 
-def record(done: Sequence[Played], versions: Mapping[str, str], seconds: float) -> None:
-    """Keep a full run for the documentation."""
-    text = json.dumps(document(done, versions, seconds), indent=1, ensure_ascii=False) + "\n"
-    RECORD.write_text(text, encoding="utf-8")
+def record(done: Sequence[Played], versions: Mapping[str, str]) -> None:
+    """Keep what came of these scenarios for the documentation, beside what is kept of others that there still are."""
+    kept = json.loads(RECORD.read_text("utf-8"))["scenarios"] if RECORD.is_file() else []
+    found = {one["name"]: one for one in kept} | {one.scenario.name: _entry(one) for one in done}
+    names = [one.name for one in read_scenarios()]
+    document = {"versions": dict(versions), "scenarios": [found[name] for name in names if name in found]}
+    RECORD.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def measured_boots() -> str:

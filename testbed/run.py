@@ -92,15 +92,19 @@ def _run(folder: Path, cache: Path, scenarios: Sequence[Scenario], *, keep: bool
         for one in played(here, scenarios):
             done.append(one)
             (folder / REPORT).write_text(page(done), encoding="utf-8")
-        versions = {"kernel": here.image.kernel, **{name: _version(command) for name, command in PROGRAMS.items()}}
+            if keep:
+                record(done, _versions(here))
     seconds = time.monotonic() - begun
     say(f"\n{table(done)}")
     boots = sum(one.boots for one in done)
     good = sum(one.passed for one in done)
     say(f"{good} of {len(done)} as expected, {boots} boots, {seconds:.0f} s; {folder / REPORT}")
-    if keep:
-        record(done, versions, seconds)
     return GOOD if all(one.passed for one in done) else BAD
+
+
+def _versions(here: Fleet) -> dict[str, str]:
+    """What the machines are made of."""
+    return {"kernel": here.image.kernel, **{name: _version(command) for name, command in PROGRAMS.items()}}
 
 
 def _version(command: Sequence[str]) -> str:

@@ -138,7 +138,8 @@ def _scenario(found: dict[str, Any]) -> Scenario:
 
 
 def _start(found: dict[str, Any]) -> Start:
-    return Start(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    return Start(**fields)
 
 
 def chosen(scenarios: tuple[Scenario, ...], names: list[str], *, short: bool) -> tuple[Scenario, ...]:

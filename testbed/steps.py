@@ -125,7 +125,7 @@ def declare_good(stage: Stage, machine: Machine) -> None:
 def predict(stage: Stage, machine: Machine) -> None:
     """The next boot's Reference Values from this boot and the update's files, before anything is installed."""
     image, out = stage.fleet.image, machine.hardware.folder / "next"
-    update = ["--kernel", image.vmlinuz(image.kernel), "--initrd", image.initrd(image.kernel)]
+    update: list[str | Path] = ["--kernel", image.vmlinuz(image.kernel), "--initrd", image.initrd(image.kernel)]
     bartizan("reference", "predict", _evidence(stage, machine), *update, "--out", out, "--name", f"{machine.name}-next")
     _put_in_force(stage, machine, f"{machine.name}-next", out)
     stage.tell("the update's boot is predicted, and the prediction in force")
