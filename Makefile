@@ -8,7 +8,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz api-fuzz bench crash-test replica-test fleet-test packages docs lock
+.PHONY: help setup demo test check testbed testbed-all testbed-image fuzz api-fuzz bench crash-test replica-test fleet-test packages docs lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18
@@ -22,10 +22,23 @@ demo: ## The main job, live, on emulated TPMs; no network
 	@scripts/venv
 	@$(BIN)/bartizan demo $(ARGS)
 
-test: setup ## All tests
+testbed-image: setup
+	@$(BIN)/python -m testbed.image
+
+testbed: ## Real measured boots, attacked (QEMU, OVMF, swtpm): the short set that CI plays; ARGS="--out DIR NAME…"
+	@scripts/apt-packages testbed
+	@scripts/venv
+	$(BIN)/python -m testbed.run --short $(ARGS)
+
+testbed-all: ## Every scenario of the testbed; ARGS=--record keeps the run for the documentation
+	@scripts/apt-packages testbed
+	@scripts/venv
+	$(BIN)/python -m testbed.run $(ARGS)
+
+test: setup testbed-image ## All tests
 	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
-check: setup ## What a change must pass: format, lint, types, layers, docs, tests with branch coverage
+check: setup testbed-image ## What a change must pass: format, lint, types, layers, docs, tests with branch coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

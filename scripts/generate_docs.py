@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from code and data: checks, posture, frameworks, cli. `--check` compares."""
+"""Writes the pages that follow from code and data: checks, posture, frameworks, cli, boots. `--check` compares."""
 
 import argparse
 import inspect
@@ -9,11 +9,14 @@ from typing import Any
 
 import typer
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from bartizan.app.defaults import frameworks, posture_rules
 from bartizan.appraise.catalogue import Catalogue, load_checks, load_levels
 from bartizan.cli.main import app
 from bartizan.model.policy import Check, Level
 from bartizan.model.posture import Profile, Rule, Terms
+from testbed.report import measured_boots
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "src" / "bartizan" / "data"
@@ -206,6 +209,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "posture.md": posture_page(),
         REFERENCE / "frameworks.md": frameworks_page(),
         REFERENCE / "cli.md": cli_page(),
+        ROOT / "docs" / "explanation" / "measured-boots.md": measured_boots(),
     }
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bartizan.agent.errors import CollectError, Unusable
+from bartizan.agent.errors import Unusable
 from bartizan.agent.keys import Keys, flush_all, read_attest, tpm_opener
-from bartizan.agent.state import AK, Store
+from bartizan.agent.state import Store
 from bartizan.collect.codes import TpmError
 from bartizan.collect.marshal import sized, u32
 from bartizan.collect.tpm import ENDORSEMENT, Tpm
@@ -78,15 +78,23 @@ def test_pcrs_that_never_stand_still_are_said(keys: Keys, monkeypatch: pytest.Mo
     assert read_attest(found.attest).extra_data == DATA
 
 
-def test_a_key_of_another_tpm_is_named_with_what_to_do(factory: Factory, keys: Keys, store: Store) -> None:
-    keys.identity()
+def test_another_tpm_gets_a_key_of_its_own_and_the_former_one_finds_its_again(
+    factory: Factory, host: Host, keys: Keys, store: Store
+) -> None:
+    first = keys.identity()
     (state,) = manufacture(factory, ["replaced"])
     with run_tpm(state) as other:
         with other.connect() as tpm:
             power_on(other.control, tpm)
         moved = Keys(tpm_opener(f"tcp:{other.address[0]}:{other.address[1]}"), store)
-        with pytest.raises(CollectError, match=rf"{AK}: .* not of this TPM.* enrol again"):
-            moved.quote(DATA, ALL)
+        quoted = moved.quote(DATA, ALL)
+        second = moved.identity()
+
+    assert quoted.steady
+    assert second.ak != first.ak
+    assert second.ek != first.ek
+    assert Keys(tpm_opener(host.address), store).identity() == first
+    assert len(store.load_keys()) == 2
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from bartizan.agent import state
 from bartizan.agent.errors import Unusable
-from bartizan.agent.state import AK, NODE, PROGRESS, Node, Progress, SavedKey, Store
+from bartizan.agent.state import MAX_KEYS, NODE, PROGRESS, Node, Progress, SavedKey, Store
 from bartizan.collect.tpm import KeyBlob
 
 PIN = "sha256:" + "ab" * 32
@@ -30,6 +30,10 @@ def test_a_node_is_kept(store: Store, node: Node) -> None:
     assert store.load_node() == node
 
 
+KEY = SavedKey("rsa2048", KeyBlob(b"\0private", b"\xffpublic"))
+OTHER_KEY = SavedKey("p256", KeyBlob(b"1", b"2"))
+
+
 @pytest.mark.parametrize("progress", [BUSY, Progress("waiting")])
 def test_progress_is_kept(store: Store, progress: Progress) -> None:
     store.save_progress(progress)
@@ -38,14 +42,36 @@ def test_progress_is_kept(store: Store, progress: Progress) -> None:
 
 
 def test_a_key_is_kept(store: Store) -> None:
-    key = SavedKey("rsa2048", KeyBlob(b"\0private", b"\xffpublic"))
-    store.save_key(key)
+    store.add_key(KEY)
+    store.add_key(OTHER_KEY)
 
-    assert store.load_key() == key
+    assert store.load_keys() == (OTHER_KEY, KEY)
+
+
+def test_a_key_is_no_file_that_the_kernel_would_measure_when_root_reads_it(store: Store) -> None:
+    store.add_key(KEY)
+
+    assert [path.is_symlink() for path in store.folder.iterdir()] == [True]
+
+
+def test_so_many_keys_are_kept_and_no_more(store: Store) -> None:
+    for _ in range(MAX_KEYS):
+        store.add_key(KEY)
+
+    with pytest.raises(Unusable, match="none of them of this TPM; delete them"):
+        store.add_key(KEY)
+
+
+def test_a_key_that_cannot_be_written_is_said(store: Store) -> None:
+    store.folder.rmdir()
+
+    with pytest.raises(Unusable, match="ak-0: cannot be written"):
+        store.add_key(KEY)
 
 
 def test_nothing_kept_is_none(store: Store) -> None:
-    assert store.load_node() is store.load_progress() is store.load_key() is None
+    assert store.load_node() is store.load_progress() is None
+    assert store.load_keys() == ()
 
 
 def test_only_the_owner_can_read(store: Store) -> None:
@@ -57,7 +83,7 @@ def test_only_the_owner_can_read(store: Store) -> None:
 
 @pytest.mark.parametrize("raw", [b"", b'{"form": 1, "serv', b"\xff", b"[]", b'{"form": 2}', b"[" * 100_000])
 def test_a_damaged_file_is_named_with_what_to_do(store: Store, raw: bytes) -> None:
-    for name, load in ((NODE, store.load_node), (PROGRESS, store.load_progress), (AK, store.load_key)):
+    for name, load in ((NODE, store.load_node), (PROGRESS, store.load_progress)):
         (store.folder / name).write_bytes(raw)
         with pytest.raises(Unusable, match=rf"{name}: damaged: .* What to do: "):
             load()
@@ -90,10 +116,25 @@ def test_progress_of_other_types_is_refused(store: Store, name: str, value: obje
 
 
 def test_a_key_that_is_not_hexadecimal_is_refused(store: Store) -> None:
-    (store.folder / AK).write_text('{"form": 1, "parent": "rsa2048", "private": "zz", "public": ""}', "ascii")
+    (store.folder / "ak-0").symlink_to('{"form": 1, "parent": "rsa2048", "private": "zz", "public": ""}')
 
     with pytest.raises(Unusable, match="private: hexadecimal"):
-        store.load_key()
+        store.load_keys()
+
+
+@pytest.mark.parametrize("text", ["x", '{"form": 1, "serv', "[]", '{"form": 2}'])
+def test_a_damaged_key_is_named_with_what_to_do(store: Store, text: str) -> None:
+    (store.folder / "ak-0").symlink_to(text)
+
+    with pytest.raises(Unusable, match=r"ak-0: damaged: .* What to do: delete it"):
+        store.load_keys()
+
+
+def test_a_file_in_a_keys_place_is_refused(store: Store) -> None:
+    (store.folder / "ak-0").write_text("{}", "ascii")
+
+    with pytest.raises(Unusable, match="ak-0: cannot be read as a link"):
+        store.load_keys()
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

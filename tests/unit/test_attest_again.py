@@ -164,14 +164,14 @@ def cheating(boot: LiveBoot, held: int, shown: int) -> ReportedAgain:
 def test_a_list_with_entries_left_out_is_contraindicated_and_stays_so() -> None:
     boot = GOOD.running(UNKNOWN, OTHER)
     found = again(started(boot), cheating(boot, ALL, ALL + 1))
-    assert (found.result.contraindicated, found.result.level) == (True, 3)
+    assert (found.result.contraindicated, found.result.level) == (True, 1)
 
     asked_for = asked(found.state, boot.again(ALL + 1, ALL + 2))
     repaired = begin(whole(boot, ALL + 2), enrolment=ENROLMENT, rules=RULES, now=NOW, previous=found.state)
 
     assert isinstance(asked_for, NeedsFullLogs)
     assert "did not lead to PCR 10" in asked_for.reason
-    assert (repaired.result.contraindicated, repaired.result.level) == (True, 3)
+    assert (repaired.result.contraindicated, repaired.result.level) == (True, 1)
     assert any("entries were removed" in finding.why for finding in repaired.result.findings)
     again_then = again(repaired, boot.again(ALL + 2, ALL + 2))
     assert again_then.result is repaired.result

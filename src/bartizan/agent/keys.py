@@ -13,9 +13,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Callable, ContextManager, Iterator, NamedTuple, Optional, Tuple
 
-from bartizan.agent.errors import CollectError, Unusable
+from bartizan.agent.errors import Unusable
 from bartizan.agent.messages import Banks, Identity
-from bartizan.agent.state import AK, SavedKey, Store
+from bartizan.agent.state import SavedKey, Store
 from bartizan.collect.codes import INTEGRITY, TpmError
 from bartizan.collect.identity import EkReading, create_ak, open_ek, read_certificates, read_nv
 from bartizan.collect.marshal import Parser
@@ -141,24 +141,23 @@ class Keys:
     def __init__(self, open_tpm: OpenTpm, store: Store) -> None:
         self._open = open_tpm
         self._store = store
-        self._saved: Optional[SavedKey] = None
+        self._saved: Tuple[SavedKey, ...] = ()
         self._context: Optional[bytes] = None
 
     def identity(self) -> Identity:
-        """Who this node is; makes the attestation key if there is none yet.
+        """Who this node is; makes the attestation key if there is none of this TPM yet.
 
         Raises:
-            CollectError: the saved key is of another TPM. Unusable: its file is damaged.
+            Unusable: a saved key is damaged.
         """
         with self._open() as tpm:
-            saved = self._key(tpm)
-            with open_ek(tpm, saved.parent) as ek, self._loaded_under(tpm, ek.handle, saved):
-                ek_public = ek.public
+            with self._loaded(tpm) as loaded:
+                ek, ak = loaded.ek.public, loaded.public
             product = tpm.product()
             return Identity(
-                ek=ek_public,
+                ek=ek,
                 certificates=read_certificates(tpm),
-                ak=saved.blob.public,
+                ak=ak,
                 banks={alg: _is_filled(tpm, alg) for alg in tpm.banks()},
                 manufacturer=product.manufacturer,
                 model=product.model,
@@ -167,10 +166,10 @@ class Keys:
 
     def activate(self, id_object: bytes, encrypted_secret: bytes) -> bytes:
         """The Verifier's secret, which only the TPM of both keys can open."""
-        with self._open() as tpm:
-            saved = self._key(tpm)
-            with open_ek(tpm, saved.parent) as ek, self._loaded_under(tpm, ek.handle, saved) as ak:
-                return tpm.activate_credential(ak, ek.handle, id_object=id_object, encrypted_secret=encrypted_secret)
+        with self._open() as tpm, self._loaded(tpm) as loaded:
+            return tpm.activate_credential(
+                loaded.ak, loaded.ek.handle, id_object=id_object, encrypted_secret=encrypted_secret
+            )
 
     def quote(self, extra_data: bytes, banks: Banks) -> Quoted:
         """A quote, and PCR values that fit it if the PCRs stood still for a moment."""
@@ -184,18 +183,6 @@ class Keys:
                     break
         return Quoted(attest, signature, values, read.reset_count, read.restart_count, steady)
 
-    def _key(self, tpm: Tpm) -> SavedKey:
-        """The attestation key: known, saved, or made now and saved."""
-        if self._saved is None:
-            self._saved = self._store.load_key()
-        if self._saved is None:
-            parent = _parent_kind(tpm)
-            with open_ek(tpm, parent) as ek:
-                made = SavedKey(parent, _new_ak(tpm, ek))
-            self._store.save_key(made)
-            self._saved = made
-        return self._saved
-
     @contextmanager
     def _attestation_key(self, tpm: Tpm) -> Iterator[int]:
         """The attestation key loaded: from the TPM's own context if it takes it, else anew under its parent.
@@ -205,9 +192,7 @@ class Keys:
         with ExitStack() as stack:
             handle = self._restored(tpm, stack)
             if handle is None:
-                saved = self._key(tpm)
-                ek = stack.enter_context(open_ek(tpm, saved.parent))
-                handle = stack.enter_context(self._loaded_under(tpm, ek.handle, saved))
+                handle = stack.enter_context(self._loaded(tpm)).ak
                 self._context = tpm.save_context(handle)
             yield handle
 
@@ -221,18 +206,51 @@ class Keys:
             return None
 
     @contextmanager
-    def _loaded_under(self, tpm: Tpm, ek: int, saved: SavedKey) -> Iterator[int]:
+    def _loaded(self, tpm: Tpm) -> Iterator["Loaded"]:
+        """The attestation key of this TPM under its parent: the saved one that it takes, else one that is made now.
+
+        A TPM takes no key of another one, nor its own of before it was cleared. The Verifier refuses what a new key
+        signs until a person lets it in.
+        """
         with ExitStack() as stack:
-            try:
-                handle = stack.enter_context(tpm.loaded(ek, saved.blob))
-            except TpmError as error:
-                if not error.is_about(INTEGRITY):
-                    raise
-                raise CollectError(
-                    f"{self._store.folder / AK}: the saved attestation key is not of this TPM: the TPM was cleared, or "
-                    "it is another machine's. Delete the file and enrol again; a person has to review that"
-                ) from error
-            yield handle
+            self._saved = self._saved or self._store.load_keys()
+            for saved in self._saved:
+                found = _load_into(stack, tpm, saved)
+                if found is not None:
+                    break
+            else:
+                found = self._make_into(stack, tpm)
+            yield found
+
+    def _make_into(self, stack: ExitStack, tpm: Tpm) -> "Loaded":
+        parent = _parent_kind(tpm)
+        ek = stack.enter_context(open_ek(tpm, parent))
+        made = SavedKey(parent, _new_ak(tpm, ek))
+        self._store.add_key(made)
+        self._saved = (made, *self._saved)
+        return Loaded(ek, stack.enter_context(tpm.loaded(ek.handle, made.blob)), made.blob.public)
+
+
+class Loaded(NamedTuple):
+    """An attestation key in the TPM, with its parent; public: its public area."""
+
+    ek: EkReading
+    ak: int
+    public: bytes
+
+
+def _load_into(stack: ExitStack, tpm: Tpm, saved: SavedKey) -> Optional[Loaded]:
+    """A saved key, loaded until the stack is closed; None where it is not of this TPM."""
+    with ExitStack() as attempt:
+        ek = attempt.enter_context(open_ek(tpm, saved.parent))
+        try:
+            handle = attempt.enter_context(tpm.loaded(ek.handle, saved.blob))
+        except TpmError as error:
+            if not error.is_about(INTEGRITY):
+                raise
+            return None
+        stack.enter_context(attempt.pop_all())
+        return Loaded(ek, handle, saved.blob.public)
 
 
 def _parent_kind(tpm: Tpm) -> str:

@@ -2,9 +2,11 @@
 
     <state>/network/node.json       service, pin, name, role, node id; until enrolled, the join token too
     <state>/network/progress.json   what it is doing, for `status`; nothing relies on it
-    <state>/collector/ak.json       the attestation key as the TPM wrapped it; belongs to the privileged half
+    <state>/collector/ak-0          the attestation key as the TPM wrapped it; belongs to the privileged half
 
-Files are written whole or not at all, and only their owner can read them.
+Files are written whole or not at all, and only their owner can read them. A key is the target of a link: the kernel
+measures files that root reads, so a file of each machine's own would be one that no Reference Value knows. Keys of
+TPMs that were there before (`ak-1` came after `ak-0`) are kept.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from bartizan.collect.tpm import KeyBlob
 T = TypeVar("T")
 
 DEFAULT_FOLDER = "/var/lib/bartizan-agent"
-NODE, PROGRESS, AK = "node.json", "progress.json", "ak.json"
+NODE, PROGRESS, AK = "node.json", "progress.json", "ak-{}"
+MAX_KEYS = 8
+"""Attestation keys that are kept: one for each TPM that the machine has had."""
 MAX_FILE = 1024 * 1024
 FORM = 1
 """The version of these files."""
@@ -172,25 +176,42 @@ class Store:
         """
         self._save(PROGRESS, progress._asdict())
 
-    def load_key(self) -> Optional[SavedKey]:
-        """The attestation key; None where none was made yet.
+    def load_keys(self) -> Tuple[SavedKey, ...]:
+        """The attestation keys, the newest first.
 
         Raises:
-            Unusable: the file cannot be read, or holds something else.
+            Unusable: one cannot be read, or is something else.
         """
-        fields = self._load(AK, "delete it and enrol again: a new key will be made, and a person has to review it")
-        if fields is None:
-            return None
-        return SavedKey(fields.text("parent"), KeyBlob(fields.octets("private"), fields.octets("public")))
+        found = []
+        for number in range(MAX_KEYS):
+            path = self.folder / AK.format(number)
+            try:
+                raw = os.readlink(path).encode()  # noqa: PTH115  Path.readlink() would make a path of it
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                raise Unusable(f"{path}: cannot be read as a link: {error.strerror}") from error
+            remedy = "delete it and enrol again: a new key will be made, and a person has to review it"
+            fields = _Fields(raw, path, remedy)
+            found.append(SavedKey(fields.text("parent"), KeyBlob(fields.octets("private"), fields.octets("public"))))
+        return tuple(reversed(found))
 
-    def save_key(self, key: SavedKey) -> None:
-        """Keep the attestation key.
+    def add_key(self, key: SavedKey) -> None:
+        """Keep one more attestation key.
 
         Raises:
-            Unusable: it cannot be written.
+            Unusable: it cannot be written, or there are too many.
         """
+        number = len(self.load_keys())
+        path = self.folder / AK.format(number)
+        if number == MAX_KEYS:
+            raise Unusable(f"{self.folder}: {MAX_KEYS} attestation keys, none of them of this TPM; delete them")
         blob = {"private": key.blob.private.hex(), "public": key.blob.public.hex()}
-        self._save(AK, {"parent": key.parent, **blob})
+        try:
+            path.symlink_to(json.dumps({"form": FORM, "parent": key.parent, **blob}, separators=(",", ":")))
+            _sync(self.folder)
+        except OSError as error:
+            raise Unusable(f"{path}: cannot be written: {error.strerror}") from error
 
     def _load(self, name: str, remedy: str) -> Optional[_Fields]:
         path = self.folder / name
@@ -292,6 +313,11 @@ def _replace(folder: Path, name: str, contents: bytes) -> None:
         with suppress(OSError):
             fresh.unlink()
         raise
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """What was renamed or made in a folder outlives a crash."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -142,7 +142,8 @@ def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Fin
     shown = before.list.columns.template_data[: before.matched]
     if after is not None and after.list.columns.template_data[: before.matched] == shown:
         return []
-    why = f"{before.matched} entries of the IMA list that this boot has shown before are left out or changed now"
+    lost = "they were cut off, or lost by a kexec that did not carry them on"
+    why = f"{before.matched} entries of the IMA list that this boot has shown are left out or changed now: {lost}"
     return [ima_outcome("list-present", Tier.CONTRAINDICATED, why, Pointer(pcr=IMA_PCR))]
 
 

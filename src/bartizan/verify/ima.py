@@ -165,7 +165,7 @@ def _say_mismatch(ima: ImaList, match: Match, held: bytes, at: Pointer) -> Findi
     else:
         why = (
             f"{len(ima.entries)} entries replay to {match.end.hex()[:SHOWN]}…, the TPM holds {held.hex()[:SHOWN]}…:"
-            " entries were removed or changed, or PCR 10 was extended behind the list"
+            " entries were removed or changed, PCR 10 was extended behind the list, or a kexec did not carry it on"
         )
     return ima_outcome("replays", Tier.CONTRAINDICATED, why, at)
 

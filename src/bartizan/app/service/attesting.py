@@ -17,6 +17,7 @@ from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of,
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.memory import Memory, Node
 from bartizan.app.service.nonces import Nonces
+from bartizan.app.service.other_tpm import named
 from bartizan.app.service.refusals import Busy, LogsWanted, NonceError, UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
@@ -112,8 +113,7 @@ class Attesting:
                 await self.catch_up(node)
             except SenderError as error:
                 if not (self.shared and await self.catch_up(node)):
-                    self._note(node, error)
-                    raise
+                    raise self._refusal(node, request, error) from error
             return await self._attest_again(node, request)
 
     async def _attest_again(self, node: Node, request: EvidenceRequest) -> Accepted:
@@ -123,8 +123,7 @@ class Attesting:
         except Outdated as error:
             raise Busy(f"node {node.record.name} attests elsewhere at the same time", retry_after=1) from error
         except SenderError as error:
-            self._note(node, error)
-            raise
+            raise self._refusal(node, request, error) from error
 
     async def _attest(self, node: Node, request: EvidenceRequest) -> Accepted:
         now = self.clock()
@@ -137,10 +136,13 @@ class Attesting:
         result = judged.state.result
         return Accepted(result=result, told=_told(node, result), offer=self.offer(node, self.clock()))
 
-    def _note(self, node: Node, error: SenderError) -> None:
-        """Say of a node that it was refused, unless for a reason that it is not to blame for."""
+    def _refusal(self, node: Node, request: EvidenceRequest, error: SenderError) -> SenderError:
+        """What to refuse a node with; it is noted, unless the node is not to blame for it."""
+        now = self.clock()
+        said = named(error, node, request.attest, now=now, late=self.settings.late)
         if not isinstance(error, NonceError):
-            self.keeper.refused(node, str(error), self.clock())
+            self.keeper.refused(node, str(said), now)
+        return said
 
     async def catch_up(self, node: Node) -> bool:
         """Hold what the database says of a node, if another Verifier has changed that; the node's lock is held.

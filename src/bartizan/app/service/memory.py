@@ -25,7 +25,8 @@ class Node:
 
     posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
     the verdict that stands; renewed_at: when its history row was last written, in milliseconds; told: what the node was
-    told last, and of which result.
+    told last, and of which result; other_since: how many attestations were accepted when another TPM first answered
+    under the node's id.
     """
 
     record: NodeRecord
@@ -37,6 +38,7 @@ class Node:
     digest: bytes = b""
     renewed_at: int = 0
     told: tuple[AttestationResult, Encoded] | None = None
+    other_since: int | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
