@@ -40,7 +40,7 @@ ENDS = """
 - Debian's kernels do not carry the IMA list over a kexec (`CONFIG_IMA_KEXEC` is not set): whether the kexec was
   measured or not, what ran before it is lost, and nobody can tell such a list from one that was cut off. A kernel that
   reads the same files in the same order even shows the same entries again: the level had stayed at 3, for the boot's
-  own log still holds. A list that does not lead to PCR 10 stops at level 1 now, until the next reboot.
+  own log still holds. A list that led to PCR 10 and leads there no more stops at level 1 now, until the next reboot.
 - On a busy host Linux may give up on its emulated timer and panic; the guests start with `no_timer_check`.
 
 ## Run it

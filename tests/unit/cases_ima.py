@@ -123,7 +123,7 @@ CASES: Cases = {
     "a list with one entry left out": Case(
         check="ima.replays",
         tier=Tier.CONTRAINDICATED,
-        level=1,
+        level=3,
         at=(10, None, None),
         also=ANYTHING,
         says="entries were removed",
@@ -132,7 +132,7 @@ CASES: Cases = {
     "a list of another machine": Case(
         check="ima.boot-aggregate",
         tier=Tier.CONTRAINDICATED,
-        level=1,
+        level=3,
         at=(None, 0, "boot_aggregate"),
         also=ANYTHING,
         says="the list is of another boot",

@@ -177,6 +177,19 @@ def test_a_list_with_entries_left_out_is_contraindicated_and_stays_so() -> None:
     assert again_then.result is repaired.result
 
 
+def test_a_kexec_into_a_kernel_that_reads_the_same_files_does_not_hide_what_ran_before() -> None:
+    """It shows the entries of before, and PCR 10 went on: `CONFIG_IMA_KEXEC` was not set."""
+    evidence = replace(GOOD.running(UNKNOWN).full(ALL + 1), ima=decode_ima(GOOD.list_bytes()))
+    outcome = attest_node(evidence, challenge=CHALLENGE, enrolment=ENROLMENT, rules=RULES, now=NOW)
+
+    known = begin(outcome, enrolment=ENROLMENT, rules=RULES, now=NOW, previous=started())
+    unknown = begin(outcome, enrolment=ENROLMENT, rules=RULES, now=NOW)
+
+    assert (known.result.level, known.result.contraindicated) == (1, True)
+    assert any("lost by a kexec" in finding.why for finding in of(known.result, "ima.list-present"))
+    assert (unknown.result.level, unknown.result.contraindicated) == (3, True)
+
+
 def test_a_contraindicated_file_is_not_lost_with_the_list() -> None:
     boot = GOOD.running(CHANGED, UNKNOWN, OTHER)
     bad = again(started(boot), boot.again(ALL, ALL + 1))

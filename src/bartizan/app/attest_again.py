@@ -136,14 +136,24 @@ def judged_by(state: NodeState, *, rules: Rules, now: datetime) -> bool:
 
 
 def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Finding]:
-    """IMA entries that this boot has shown and shows no more; the list and PCR 10 outlive a suspend."""
+    """An IMA list that this boot has shown and shows no more: list and PCR 10 outlive a suspend.
+
+    A kexec may lose the one and never the other. That the list leads to PCR 10 no more is enough: a kernel that reads
+    the same files in the same order shows the same entries again.
+    """
     if before is None or before.matched is None:
         return []
     shown = before.list.columns.template_data[: before.matched]
-    if after is not None and after.list.columns.template_data[: before.matched] == shown:
+    if after is None or after.list.columns.template_data[: before.matched] != shown:
+        lost = "are left out or changed now"
+    elif after.matched is None:
+        lost = "led to PCR 10, and the list leads there no more"
+    else:
         return []
-    lost = "they were cut off, or lost by a kexec that did not carry them on"
-    why = f"{before.matched} entries of the IMA list that this boot has shown are left out or changed now: {lost}"
+    why = (
+        f"{before.matched} entries of the IMA list that this boot has shown {lost}:"
+        " cut off, changed, or lost by a kexec that did not carry them on"
+    )
     return [ima_outcome("list-present", Tier.CONTRAINDICATED, why, Pointer(pcr=IMA_PCR))]
 
 
@@ -223,6 +233,8 @@ def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None
     lost = ima is not None and ima.matched is None
     if lost or _judged_alike(state, after):  # other rules judge for themselves what is kept
         after = _with(after, _contraindicated(state, after, now))
+    if lost:
+        after = _with(after, _left_out(state.evidence.ima, ima))
     if further is not None and further.late is not None:
         after = _with(after, [further.late])
     return _again(after, after.result, fresh)
