@@ -33,11 +33,8 @@ OFFICER = Who(account="o", number=1, role=Role.SECURITY_OFFICER, project=1, whol
 LABEL = "bartizan-results"
 START = 1_800_000_000
 LIFETIME = 300
-
-
-def module() -> Path:
-    """Where Debian puts SoftHSM's library."""
-    return next(path for path in Path("/usr/lib").glob("**/libsofthsm2.so") if not path.is_symlink())
+MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
+"""Where Debian and Ubuntu put SoftHSM's library."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +46,7 @@ class Hsm:
 
     def settings(self, **other: str) -> dict[str, Any]:
         """As in a file of settings."""
-        given = {"module": str(module()), "token": self.token, "pin_file": str(self.folder / "pin")}
+        given = {"module": str(MODULE), "token": self.token, "pin_file": str(self.folder / "pin")}
         return {"data": str(self.folder / "data"), "trust": {"pkcs11": given | other}}
 
     def file(self, **other: str) -> Path:
@@ -71,7 +68,7 @@ class Hsm:
 
     def session(self) -> pkcs11.Session:
         """A session beside the service's, as another tool would have."""
-        token = pkcs11.lib(str(module())).get_token(token_label=self.token)
+        token = pkcs11.lib(str(MODULE)).get_token(token_label=self.token)
         try:
             return token.open(rw=True, user_pin=PIN)
         except pkcs11.UserAlreadyLoggedIn:
@@ -95,7 +92,7 @@ def hsm(place: Path, tmp_path: Path) -> Hsm:
     token = f"t{len(list((place / 'tokens').iterdir()))}"
     command = ["softhsm2-util", "--init-token", "--free", "--label", token, "--pin", PIN, "--so-pin", OFFICER_PIN]
     subprocess.run(command, check=True, capture_output=True)
-    pkcs11.lib(str(module())).reinitialize()
+    pkcs11.lib(str(MODULE)).reinitialize()
     made = Hsm(folder=tmp_path, token=token)
     made.pin(PIN + "\n")
     return made
@@ -177,7 +174,7 @@ def test_a_token_that_lost_its_sessions_is_opened_again(hsm: Hsm) -> None:
     signer = hsm.signer()
     signed(signer, 0)
 
-    pkcs11.lib(str(module())).reinitialize()
+    pkcs11.lib(str(MODULE)).reinitialize()
 
     accepted(signed(signer, 1), signer.jwks(second(1)), at=START + 1)
 
@@ -220,7 +217,7 @@ def test_config_check_leaves_no_key_in_a_token_that_had_none(hsm: Hsm) -> None:
     checked = run("config", "check", "--config", hsm.file(), "--json")
 
     assert (checked.code, len(checked.document["result_key"])) == (0, 43)
-    pkcs11.lib(str(module())).reinitialize()
+    pkcs11.lib(str(MODULE)).reinitialize()
     with hsm.session() as session:
         assert not list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}))
 

@@ -67,6 +67,15 @@ def test_a_body_that_is_no_json_is_called_so(tmp_path: Path) -> None:
     asked(play, tmp_path)
 
 
+@pytest.mark.parametrize("host", ["here:port", "here:99999", ""])
+def test_a_host_that_is_none_is_refused_and_no_failure(tmp_path: Path, host: str) -> None:
+    async def play(api: Api) -> None:
+        answer = await api.ask("POST", "/v1/join-tokens", by="operator", json={"": 1}, headers={"host": host})
+        assert (answer.status_code, "Host:" in answer.text) == (400, True)
+
+    asked(play, tmp_path)
+
+
 def test_every_pattern_of_the_api_has_words(tmp_path: Path) -> None:
     async def play(api: Api) -> None:
         document = await api.get("/v1/openapi.json")

@@ -11,6 +11,7 @@ from bartizan.app.service.clock import Now
 from bartizan.app.service.key_stores import FolderKeys
 from bartizan.app.service.signing import Signer
 from bartizan.app.service.statements import ALARM, Statements
+from bartizan.errors import ConfigError
 from bartizan.formats.ear_claims import decode_ear
 from bartizan.formats.jws import decode_jws
 from bartizan.model.node import Role
@@ -197,6 +198,20 @@ def test_known_keys_are_enough_while_the_place_of_keys_cannot_be_read(tmp_path: 
     path.write_bytes(b"damaged")
 
     assert some.believed(other)
+
+
+def test_keys_that_cannot_be_read_make_no_row_a_forgery(tmp_path: Path) -> None:
+    async def play(api: Api) -> None:
+        await both(api)
+        (path,) = (tmp_path / "keys" / "ear").iterdir()
+        pem = path.read_bytes()
+        path.write_bytes(b"damaged")
+        with pytest.raises(ConfigError, match=path.name):
+            await alarm(api)
+        path.write_bytes(pem)
+        assert await alarm(api) == []
+
+    asked(play, tmp_path)
 
 
 def _fields(one: Statement) -> dict[str, Any]:

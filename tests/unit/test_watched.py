@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bartizan.app.service import attesting, keeping, watch
+from bartizan.app.service import attesting, keeping, statements, watch
 from bartizan.store.alarms import raise_alarm
 from tests.architecture.tree import ROOT
 from tests.unit.api_side import Api, asked
@@ -91,9 +91,11 @@ def test_the_page_names_every_metric_with_its_labels(exposed: Labels) -> None:
 def test_the_alarms_that_rules_and_page_name_are_raised() -> None:
     texts = (RULES.read_text("utf-8"), PAGE.read_text("utf-8"))
     kinds = set(re.findall(r'kind="([a-z-]+)"', texts[0]))
-    raised = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (attesting, keeping, watch))
+    raised = "".join(
+        Path(str(module.__file__)).read_text("utf-8") for module in (attesting, keeping, statements, watch)
+    )
 
-    assert kinds == {"damaged", "mass-late"}
+    assert kinds == {"damaged", "forged", "mass-late"}
     for kind in {*kinds, "away"}:
         assert f'"{kind}"' in raised
         assert f"`{kind}`" in texts[1]

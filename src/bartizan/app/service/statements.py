@@ -6,6 +6,7 @@ is to lose a statement, and to bring back one that was ended before its time, un
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,7 @@ class Statements:
     signer: Signer
     _keys: dict[str, NamedKey] = field(default_factory=dict)
     _believed: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    _at_memory: threading.Lock = field(default_factory=threading.Lock)
 
     def signed(self, made: Statement, now: Now) -> Statement:
         """The same with the service's signature.
@@ -54,18 +56,25 @@ class Statements:
         if found.signature is None:
             return False
         known = hashlib.sha256(found.signature + json.dumps(found.said).encode()).digest()
-        if known in self._believed:
-            self._believed.move_to_end(known)
-            return True
+        with self._at_memory:
+            if known in self._believed:
+                self._believed.move_to_end(known)
+                return True
         if self._content(found.signature) != found.said:
             return False
-        self._believed[known] = None
-        while len(self._believed) > REMEMBERED:
-            self._believed.popitem(last=False)
+        with self._at_memory:
+            self._believed[known] = None
+            while len(self._believed) > REMEMBERED:
+                self._believed.popitem(last=False)
         return True
 
     def look(self, connection: Connection, now: Now) -> tuple[str | None, bool]:
-        """What to say of rows that are not as they were signed; whether an alarm about it stands."""
+        """What to say of rows that are not as they were signed; whether an alarm about it stands.
+
+        Raises:
+            ConfigError, ConnectorError: the keys cannot be read: a signature that nobody can check is no forgery.
+        """
+        self._keys |= self.signer.known()
         found = [
             one
             for kind in StatementKind

@@ -34,8 +34,10 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let a request pass, or not.
 
     Raises:
-        SignInNeeded, NotAllowed: by whom or what it asks. ClientException: its query or content type is unknown here.
+        SignInNeeded, NotAllowed: by whom or what it asks. ClientException: its address cannot be read, its query or
+            content type is unknown here.
     """
+    _refuse_bad_address(connection)
     operation = str(getattr(handler, "operation_id", None))
     right = RIGHTS.get(operation)
     if right is None:
@@ -93,6 +95,18 @@ def provide_who(request: Asked) -> Who:
     """Who the guard let pass."""
     who: Who = request.scope["user"]
     return who
+
+
+def _refuse_bad_address(connection: Connection) -> None:
+    """A Host that is no host: the framework reads it only where it words a refusal, and fails there.
+
+    Raises:
+        ClientException: it is one.
+    """
+    try:
+        _ = connection.url
+    except ValueError as error:
+        raise ClientException("Host: the name or address of this service expected") from error
 
 
 def _refuse_unknown_query(connection: Connection, handler: BaseRouteHandler) -> None:
