@@ -366,6 +366,8 @@ def test_the_gap_names_posture_rules_with_the_line_that_lifts_each(double: Doubl
     assert "KRN-020" not in out
     assert "KRN-020" in run("gap", "--all").out
     assert run("gap", "--json").document["posture"][0] == RULE
+    assert run("gap", "--check", "KRN-002").code == 0
+    assert run("gap", "--check", "KRN-002", "--node", "n").code == 2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bartizan.collect.posture.document import collect_posture
+from bartizan.formats.posture import decode_posture
 from bartizan.model.result import Tier
 from tests.unit.posture_hosts import Tree, judged, tree
 from tests.unit.test_posture_unknown import changed, found
@@ -55,3 +57,46 @@ def test_a_guest_is_not_asked_for_the_microcode_of_its_host(tmp_path: Path) -> N
     result = judged(host.change(edit).write(tmp_path))
 
     assert "the microcode is the host's" in result.inapplicable["HWT-007"]
+
+
+@pytest.mark.parametrize(
+    ("text", "which"),
+    [("vf 0 trust unsaid spoofcheck on vlan 1\n", "ens1f0 vf 0"), ("", "ens1f0"), ("nonsense\n", "ens1f0 nonsense")],
+)
+def test_a_driver_that_does_not_tell_of_its_virtual_functions_is_unknown(text: str, which: str, tmp_path: Path) -> None:
+    one = found(changed(tmp_path, files={"/sys/class/net/ens1f0/virtual_functions": text}), "DPK-015")
+
+    assert one.finding.tier is Tier.NONE
+    assert one.finding.why.endswith(f"does not tell whether these are checked: {which}")
+
+
+def test_a_switch_whose_database_is_not_found_is_unknown(tmp_path: Path) -> None:
+    result = changed(tmp_path, absent=["/run/openvswitch/db.sock"])
+
+    for rule in ("DPK-011", "DPK-012"):
+        assert found(result, rule).finding.tier is Tier.NONE
+        assert "its database was not found" in found(result, rule).finding.why
+
+
+def test_a_switch_without_dpdk_or_without_ports_of_guests_has_no_subject(tmp_path: Path) -> None:
+    database = "/run/openvswitch/db.sock"
+    plain = changed(tmp_path / "plain", files={database: ""})
+    portless = changed(tmp_path / "portless", files={database: "other_config dpdk-init true\n"})
+
+    assert {"DPK-011", "DPK-012"} <= set(plain.inapplicable)
+    assert "no vhost-user port" in portless.inapplicable["DPK-012"]
+    assert found(portless, "DPK-011").finding.tier is Tier.AFFIRMING
+
+
+def test_each_loaded_apparmor_profile_is_kept_with_the_kernels_digest(tmp_path: Path) -> None:
+    loaded = "/sys/kernel/security/apparmor/policy/profiles"
+    files = {
+        f"{loaded}/a.1/name": "libvirt-1\n",
+        f"{loaded}/a.1/sha256": "ab\n",
+        f"{loaded}/b.2/name": "libvirtd\n",
+        f"{loaded}/b.2/sha1": "cd\n",
+        f"{loaded}/c.3/name": "bare\n",
+    }
+    raw = collect_posture(tree("hardened_apparmor").change({"files": files}).write(tmp_path))
+
+    assert decode_posture(raw).files[loaded].value == "- - bare\nsha1 cd libvirtd\nsha256 ab libvirt-1\n"

@@ -103,7 +103,7 @@ def _posture(connection: Connection, rules: Rules, about: Collection[str], *, pr
         groups.setdefault(row.check, []).append(row)
     examples = {check: min(row.node_id for row in rows) for check, rows in groups.items()}
     found = finding_examples(connection, examples)
-    items = [_rule(rules.posture[check], rows, found[check]) for check, rows in groups.items()]
+    items = [_rule(rules.posture[check], groups[check], example) for check, example in found.items()]
     return sorted(items, key=lambda one: (-one.kept, -one.nodes, rules.posture[one.rule].severity.order, one.rule))
 
 

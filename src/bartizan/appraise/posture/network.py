@@ -27,7 +27,7 @@ LINKS = "/sys/class/net"
 DATABASE = re.compile(r"(?:/proc/[0-9]+/root)?/run/openvswitch/db\.sock")
 HIDDEN = "processes of other users are hidden (hidepid): run as root to know"
 NO_DPDK = "no Open vSwitch here drives DPDK"
-LOOSE = {("trust", "on"), ("spoofcheck", "off")}
+LOOSE, SETTLED = {("trust", "on"), ("spoofcheck", "off")}, {("trust", "off"), ("spoofcheck", "on")}
 SHOWN = 8
 OTHERS = 0o007
 OTHERS_WRITE = 0o002
@@ -115,7 +115,8 @@ def virtual_functions(facts: Facts) -> Outcome:
     if open_ones:
         more = f" and {len(open_ones) - SHOWN} more" if len(open_ones) > SHOWN else ""
         return broken(f"virtual functions may do more than their own: {'; '.join(open_ones[:SHOWN])}{more}")
-    unsaid = [f"{link} vf {row[1]}" for link, row in rows if "unsaid" in row]
+    unsaid = [link for link, text in said.items() if not text]
+    unsaid += [f"{link} {' '.join(row[:2])}" for link, row in rows if not set(_settings(row).items()) >= SETTLED]
     if unsaid:
         return unknown(f"the driver does not tell whether these are checked: {', '.join(unsaid[:SHOWN])}")
     return holds(f"all {len(rows)} virtual functions are untrusted and checked for spoofing")

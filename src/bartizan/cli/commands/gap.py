@@ -25,6 +25,7 @@ from bartizan.connectors.service.documents import (
     NodeFindings,
     Reference,
 )
+from bartizan.errors import ConfigError
 from bartizan.model.reference import ReferenceState
 
 INDENT = (0, 0, 0, 2)
@@ -63,6 +64,8 @@ def gap(
 
     Exit: 0 said, 2 refused, 3 the service cannot be asked.
     """
+    if node is not None and check is not None:
+        raise ConfigError("--node and --check answer different questions: give one of them")
     if node is not None:
         return _of_node(client, node, as_json=as_json)
     found = client.get("/v1/gap", Gap, (("check", check),))

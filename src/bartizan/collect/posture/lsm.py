@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from bartizan.collect.posture.host import Host, Reading
 
 SELINUX = "/sys/fs/selinux"
@@ -41,11 +39,11 @@ def read(host: Host) -> None:
 def _keep_digests(host: Host) -> None:
     """One line for each loaded profile, `ALGORITHM DIGEST NAME`, in place of the folder that the kernel shows."""
     listed = host.glance_names(LOADED, MAX_PROFILES)
-    lines = [line for line in (_digest(host, f"{LOADED}/{name}") for name in listed.names or ()) if line]
+    lines = [_digest(host, f"{LOADED}/{name}") for name in listed.names or ()]
     host.files[LOADED] = Reading(LOADED, None if listed.names is None else "".join(sorted(lines)), listed.error)
 
 
-def _digest(host: Host, profile: str) -> Optional[str]:
+def _digest(host: Host, profile: str) -> str:
     name = (host.glance(f"{profile}/name").value or "?").strip()
     for algorithm in DIGESTS:
         digest = (host.glance(f"{profile}/{algorithm}").value or "").strip()
