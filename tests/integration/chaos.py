@@ -167,6 +167,7 @@ class Found:
     silence: float
     recovery: float
     accepted: int
+    enrolled: int
     refused: Counter[str]
 
 
@@ -217,7 +218,7 @@ def _prepare(made: Cluster, some: Sequence[Member], tokens: Sequence[tuple[str, 
 
 def _played(stage: Stage, fault: Fault) -> Found:
     load, begun = stage.load, time.monotonic()
-    accepted, refused = load.accepted, load.refused()
+    accepted, enrolled, refused = load.accepted, load.newcomer.let_in, load.refused()
     watched = _Silence(load)
     try:
         fault(stage)
@@ -236,6 +237,7 @@ def _played(stage: Stage, fault: Fault) -> Found:
         silence=round(silence, 1),
         recovery=round(recovery, 1),
         accepted=load.accepted - accepted,
+        enrolled=load.newcomer.let_in - enrolled,
         refused=+more,
     )
 
