@@ -302,14 +302,3 @@ def test_the_time_is_the_databases_whatever_this_machines_clock_says(
     assert wrong < 2_000_000
     assert float(before) - 0.1 <= told <= float(after) + 0.1
     assert "clock is not the database's" in capsys.readouterr().out
-
-
-def test_text_with_a_zero_in_it_is_stored_everywhere(tmp_path: Path, postgresql: Server) -> None:
-    async def play(one: Side, other: Side) -> None:
-        node = Attester(name="n1", entries=3)
-        challenge = await one.enrol(node)
-        status, answer = await one.call("evidence", node.evidence(challenge, agent="a\0b"))
-        assert status in (200, 400), answer
-        await other.attest(node)
-
-    played(play, tmp_path, postgresql)
