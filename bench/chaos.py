@@ -17,6 +17,7 @@ from tests.integration.network import may
 from tests.postgresql import running
 
 DISK = "700m"
+SMALL = {"max_wal_size": "128MB"}
 ROW = "{:<20} {:>8} {:>9} {:>10} {:>9} {:>9}  {}"
 
 
@@ -51,7 +52,7 @@ def main() -> None:
     begun = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="bartizan-chaos-") as folder,
-        running(size=DISK if may() else None) as server,
+        running(SMALL, size=DISK if may() else None) as server,
     ):
         found = chaos(server, Path(folder), play, tell=lambda one: None if asked.json else _say(one))
     if asked.json:
