@@ -51,7 +51,7 @@ def new_node(name: str) -> NewNode:
 
 
 def main(url: str, batch: int, count: int, seconds: float, number: str) -> None:
-    """Make the nodes, say so, wait for a line, write for so long, say how much."""
+    """Make the nodes, say so, wait for a line, write for so long, say how much, wait for another line."""
     with open_database(url) as engine:
         with engine.begin() as connection:
             ensure_default_project(connection)
@@ -69,6 +69,7 @@ def main(url: str, batch: int, count: int, seconds: float, number: str) -> None:
                 versions[node] += 1
             written += batch
         print(json.dumps({"written": written}), flush=True)
+        sys.stdin.readline()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from tests.integration.network import may
 from tests.postgresql import running
 
 DISK = "700m"
-ROW = "{:<20} {:>8} {:>9} {:>10} {:>9}  {}"
+SMALL = {"max_wal_size": "128MB"}
+ROW = "{:<20} {:>8} {:>9} {:>10} {:>9} {:>9}  {}"
 
 
 def main() -> None:
@@ -44,11 +45,14 @@ def main() -> None:
     if not asked.json:
         how = "by a network namespace" if may() else "by a relay that swallows all; not root: no full disk"
         print(f"{play.replicas} Verifiers, {play.nodes} nodes, --seed {play.seed}; cut off {how}")
-        print(ROW.format("fault", "lasted", "silence", "recovery", "accepted", "refused, or not answered"), flush=True)
+        print(
+            ROW.format("fault", "lasted", "silence", "recovery", "accepted", "enrolled", "refused, or not answered"),
+            flush=True,
+        )
     begun = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="bartizan-chaos-") as folder,
-        running(size=DISK if may() else None) as server,
+        running(SMALL, size=DISK if may() else None) as server,
     ):
         found = chaos(server, Path(folder), play, tell=lambda one: None if asked.json else _say(one))
     if asked.json:
@@ -60,7 +64,7 @@ def main() -> None:
 
 def _say(one: Found) -> None:
     refused = ", ".join(f"{count} {why}" for why, count in one.refused.most_common()) or "-"
-    cells = (f"{one.lasted:.1f} s", f"{one.silence:.1f} s", f"{one.recovery:.1f} s", one.accepted)
+    cells = (f"{one.lasted:.1f} s", f"{one.silence:.1f} s", f"{one.recovery:.1f} s", one.accepted, one.enrolled)
     print(ROW.format(one.fault, *cells, refused), flush=True)
 
 

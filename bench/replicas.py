@@ -122,13 +122,17 @@ def _round(
     pids = [one.process.pid for one in some if one.process is not None]
     commits = _commits(server)
     before = (sum(map(cpu_of, pids)), database_cpu(server))
-    for load in loads:
-        assert load.stdin is not None
-        load.stdin.write("go\n")
-        load.stdin.flush()
+    _go(loads)
     seconds = max(_line(load)["seconds"] for load in loads)
     after = (sum(map(cpu_of, pids)), database_cpu(server))
     return after[0] - before[0], after[1] - before[1], _commits(server) - commits, seconds
+
+
+def _go(some: Sequence["subprocess.Popen[str]"]) -> None:
+    for one in some:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
 
 
 def _commits(server: Server) -> int:
@@ -152,12 +156,10 @@ def saturated(server: Server, batch: int, *, writers: int, rows: int, seconds: f
         for one in made:
             _line(one)
         before = database_cpu(server)
-        for one in made:
-            assert one.stdin is not None
-            one.stdin.write("go\n")
-            one.stdin.flush()
+        _go(made)
         written = sum(_line(one)["written"] for one in made)
         cpu = database_cpu(server) - before
+        _go(made)
     return {"rate": written / seconds, "database": cpu / written}
 
 

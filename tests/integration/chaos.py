@@ -18,6 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,13 +133,9 @@ def database_read_only(stage: Stage) -> None:
 def database_disk_full(stage: Stage) -> None:
     """Not a byte is left where PostgreSQL writes; if that ends it, a service manager starts it again once there is."""
     filler = stage.server.folder / "filler"
-    with filler.open("wb") as stream:
-        try:
-            while True:
-                stream.write(bytes(1 << 16))
-                stream.flush()
-        except OSError:
-            pass
+    with suppress(OSError), filler.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(1 << 16))
     stage.wait(stage.lasts)
     filler.unlink()
     if stage.server.ended():
@@ -167,6 +164,7 @@ class Found:
     silence: float
     recovery: float
     accepted: int
+    enrolled: int
     refused: Counter[str]
 
 
@@ -217,7 +215,7 @@ def _prepare(made: Cluster, some: Sequence[Member], tokens: Sequence[tuple[str, 
 
 def _played(stage: Stage, fault: Fault) -> Found:
     load, begun = stage.load, time.monotonic()
-    accepted, refused = load.accepted, load.refused()
+    accepted, enrolled, refused = load.accepted, load.newcomer.let_in, load.refused()
     watched = _Silence(load)
     try:
         fault(stage)
@@ -236,6 +234,7 @@ def _played(stage: Stage, fault: Fault) -> Found:
         silence=round(silence, 1),
         recovery=round(recovery, 1),
         accepted=load.accepted - accepted,
+        enrolled=load.newcomer.let_in - enrolled,
         refused=+more,
     )
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from tests.integration.network import Cable
 from tests.postgresql import Server
+from tests.unit.enrolling_side import ca_roots
 
 DATABASE = "bartizan"
 ROOT = Path(__file__).parents[2]
@@ -187,6 +188,7 @@ class Cluster:
         config.write_text(
             f'data = "{folder}"\n[attestation]\nperiod = {PERIOD}\nlate = 60\nfull_waiting = 400\n'
             f'[storage]\ndatabase = "{url}"\n[trust]\nkeys = "{self.folder / "keys"}"\n'
+            f'roots = "{ca_roots(self.folder / "roots")}"\n'
         )
         made = Replica(name, folder, config, wire)
         self.replicas.append(made)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from tests.simulator.attester import Attester, Document, document, message
 from tests.simulator.live_boot import live
+from tests.unit.enrolling_side import asking
 
 HOST = "127.0.0.1"
 ANSWER = 6.0
@@ -130,6 +131,11 @@ class Newcomer:
     enrolled: dict[str, set[str]] = field(default_factory=dict)
     tried: int = 0
 
+    @property
+    def let_in(self) -> int:
+        """Names for which somebody was told that it is enrolled."""
+        return sum(map(bool, list(self.enrolled.values())))
+
     async def live(self, stop: asyncio.Event) -> None:
         """One name after the other."""
         for name, token in self.tokens:
@@ -148,7 +154,7 @@ class Newcomer:
         lines: dict[int, Line] = {}
         try:
             port = self.chance.choice(self.ports)
-            status, opened, _ = await call(lines, port, "enrol", message(node.enrol(token)))
+            status, opened, _ = await call(lines, port, "enrol", message(asking(node, token)))
             if status != 200:
                 return None
             other = self.chance.choice(self.ports)

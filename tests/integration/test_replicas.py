@@ -15,3 +15,4 @@ def test_verifiers_and_a_database_that_are_killed_or_frozen_lose_nothing_accept_
 
     assert [one.fault for one in found] == ["replica killed", "replica frozen", "database killed"]
     assert all(one.accepted >= play.nodes for one in found)
+    assert sum(one.enrolled for one in found) > 0

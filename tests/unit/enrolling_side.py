@@ -20,10 +20,14 @@ CA_NAME = "Test TPM CA"
 
 def played_with_ca(play: Callable[[Side], Awaitable[None]], folder: Path, **settings: Any) -> None:  # noqa: ANN401
     """Run a scene against a new service that accepts EK certificates of the test CA."""
-    roots = folder / "roots"
-    roots.mkdir()
-    (roots / "root.der").write_bytes(issue(ca(CA_NAME), ec_key(CA_NAME)))
-    played(play, folder / "data", trust=Trust(roots=str(roots)), **settings)
+    played(play, folder / "data", trust=Trust(roots=str(ca_roots(folder / "roots"))), **settings)
+
+
+def ca_roots(folder: Path) -> Path:
+    """A folder that accepts the test CA."""
+    folder.mkdir(exist_ok=True)
+    (folder / "root.der").write_bytes(issue(ca(CA_NAME), ec_key(CA_NAME)))
+    return folder
 
 
 def certificate(key: PrivateKey, *, of: str = CA_NAME) -> dict[int, bytes]:

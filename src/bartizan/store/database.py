@@ -40,10 +40,13 @@ SILENT_MILLISECONDS = 5_000
 """How long what was sent to PostgreSQL may stay without its machine's acknowledgement."""
 POSTGRESQL_LIMITS = {
     "statement_timeout": 15_000,
-    "lock_timeout": 8_000,
-    "idle_in_transaction_session_timeout": 10_000,
+    "lock_timeout": 6_000,
+    "idle_in_transaction_session_timeout": 3_000,
 }
-"""Milliseconds. The third frees what a Verifier had locked that was frozen within a transaction."""
+"""Milliseconds. The third frees what a Verifier had locked that was frozen, or cut off, within a transaction: until
+then others wait, whose transactions many attestations share."""
+UNHURRIED = 20
+"""So many times as long has a transaction that looks through everything; none has for ever."""
 READERS = 15
 """Connections of one Verifier at most, its writer's among them."""
 
@@ -137,8 +140,8 @@ def _engine(url: URL) -> Engine:
 def unhurried(connection: Connection) -> None:
     """Let this transaction take its time: what looks through everything is no statement that hangs."""
     if connection.dialect.name == "postgresql":
-        for name in POSTGRESQL_LIMITS:
-            connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+        for name, limit in POSTGRESQL_LIMITS.items():
+            connection.exec_driver_sql(f"SET LOCAL {name} = {limit * UNHURRIED}")
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

@@ -10,7 +10,7 @@ Given = TypeVar("Given")
 
 
 async def reading(engine: Engine, query: Callable[[Connection], Given]) -> Given:
-    """What a query finds."""
+    """What a query finds. Who is cancelled meanwhile waits for it: its connection is to be given back."""
 
     def run() -> Given:
         with engine.connect() as connection:
@@ -18,4 +18,9 @@ async def reading(engine: Engine, query: Callable[[Connection], Given]) -> Given
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return query(connection)
 
-    return await asyncio.to_thread(run)
+    asked = asyncio.ensure_future(asyncio.to_thread(run))
+    try:
+        return await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        await asyncio.gather(asked, return_exceptions=True)
+        raise
