@@ -8,7 +8,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check testbed testbed-all testbed-image fuzz api-fuzz bench crash-test packages docs lock
+.PHONY: help setup demo test check testbed testbed-all testbed-image fuzz api-fuzz bench crash-test fleet-test packages
+.PHONY: docs lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18
@@ -60,10 +61,14 @@ bench: ## CPU time against a C floor (and Keylime, when BARTIZAN_KEYLIME_PYTHON 
 	@scripts/venv
 	$(BIN)/python -m bench.run $(ARGS)
 	$(BIN)/python -m bench.service
+	$(BIN)/python -m bench.keylime_verifier
 	$(BIN)/python -m bench.reappraise
 
 crash-test: setup ## Kill the service 50 times under 200 nodes with emulated TPMs (ARGS="--nodes 20 --kills 5")
 	$(BIN)/python -m bench.crash $(ARGS)
+
+fleet-test: setup ## A fleet of software attesters on one service (ARGS="--nodes 100000 --seconds 600 steady storm")
+	$(BIN)/python -m bench.fleet $(ARGS)
 
 packages: setup ## Into dist/: the wheel, the agent as one file, the agent as a Debian package
 	$(BIN)/python scripts/build-packages $(ARGS)

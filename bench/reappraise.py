@@ -20,7 +20,7 @@ from bartizan.model.reference import ReferenceState
 from bartizan.store.evidence import Interning, add_boot, add_entries, encode_quote
 from bartizan.store.nodes import NewNode, add_node, attested, set_boot, set_rules
 from bartizan.store.rules import Author, add_set
-from bench.fleet import nodes
+from bench.rounds import nodes
 from tests.simulator.attester import Attester, message
 from tests.simulator.machine import reference
 

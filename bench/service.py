@@ -6,7 +6,6 @@ CPU is that of the service's process alone (user and system), read from the kern
 
 import argparse
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -30,11 +29,10 @@ from bartizan.store.joining import register_eks
 from bartizan.store.nodes import NewNode, add_node
 from bartizan.store.rules import Author, add_set
 from bartizan.store.watching import behind
-from bench.fleet import nodes
+from bench.rounds import nodes
 from tests.simulator.machine import reference
 
 ROOT = Path(__file__).parents[1]
-TICK = os.sysconf("SC_CLK_TCK")
 AUTHOR = Author(project=1, account="bench", now=1)
 SIZES = (1_000, 10_000, 100_000)
 ENROLLED = 100_000
@@ -79,9 +77,9 @@ def _document(process: "subprocess.Popen[str]") -> str:
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """CPU seconds that the threads of a process had so far, to the nanosecond (`/proc/…/stat` counts in hundredths)."""
+    threads = (folder / "schedstat" for folder in Path(f"/proc/{pid}/task").iterdir())
+    return sum(int(times.read_text().split()[0]) for times in threads) / 1e9
 
 
 def memory_of(pid: int) -> float:
@@ -97,7 +95,7 @@ def attested(files: int, *, count: int, rounds: int, connections: int) -> dict[s
         with running(data) as (pid, port):
             options = {"port": port, "nodes": count, "rounds": rounds, "connections": connections}
             arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-            command = [sys.executable, "-m", "bench.fleet", *arguments]
+            command = [sys.executable, "-m", "bench.rounds", *arguments]
             with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fleet:
                 assert fleet.stdin is not None
                 assert fleet.stdout is not None
@@ -155,9 +153,9 @@ def due_scan() -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nodes", type=int, default=300)
+    parser.add_argument("--nodes", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--connections", type=int, default=64)
     asked = parser.parse_args()
     print(ROW.format("service over HTTP, nothing new", "CPU each", "rate (wall)", "p99", "memory"))
     for files in SIZES:

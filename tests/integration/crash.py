@@ -87,8 +87,9 @@ class Witness:
 
 @dataclass
 class Fleet:
-    """Agents, each in a thread of its own."""
+    """Agents, each in a thread of its own. nap: seconds that one waits at most between two steps."""
 
+    nap: float = 5.0
     sent: dict[str, Sent] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
@@ -115,7 +116,7 @@ class Fleet:
                 if agent.is_over:
                     self.failures.append(f"{name} gave up: {agent.progress.last_error}")
                     return
-                self.stop.wait(min(wait, 5.0))
+                self.stop.wait(min(wait, self.nap))
         except Exception as error:  # noqa: BLE001  whatever ends an agent is a finding
             self.failures.append(f"{name} broke: {error!r}")
         finally:

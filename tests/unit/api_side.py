@@ -15,7 +15,7 @@ from bartizan.app.service.signing_in import digest_of
 from bartizan.model.node import Role
 from bartizan.store.accounts import NewApiToken, add_account, add_api_token, audit_after, ensure_project
 from bartizan.store.rules import Author
-from bartizan.web.app import create_app
+from bartizan.web.app import create_api
 from tests.simulator.attester import Attester
 from tests.unit.service_side import ADMIN, HandClock, Side, side
 
@@ -104,7 +104,7 @@ def _document(answer: httpx.Response, status: int) -> Any:  # noqa: ANN401
 async def api(folder: Path, *, scheme: str = "http", **settings: Any) -> AsyncIterator[Api]:  # noqa: ANN401
     """A service on a folder, with an account and a token of each role."""
     async with side(folder, **settings) as found:
-        app = create_app(found.service)
+        app = create_api(found.service)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=BASE.replace("http:", f"{scheme}:")) as client:
             made = Api(side=found, app=app, client=client)

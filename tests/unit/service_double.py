@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bartizan.cli import asking
+from bartizan.cli import asking, completing
 from bartizan.connectors.service.address import Reach
 from bartizan.connectors.service.client import ServiceClient
 
@@ -67,8 +67,9 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Double:
     made = Double()
     for name in ("URL", "PIN", "TOKEN", "TOKEN_FILE", "DATA"):
         monkeypatch.delenv(f"BARTIZAN_{name}", raising=False)
-    client: Callable[[Reach], ServiceClient] = lambda _: made.client()  # noqa: E731
-    monkeypatch.setattr(asking, "ServiceClient", client)
+    client: Callable[..., ServiceClient] = lambda _, **__: made.client()  # noqa: E731
+    for module in (asking, completing):
+        monkeypatch.setattr(module, "ServiceClient", client)
     monkeypatch.setenv("BARTIZAN_URL", URL)
     monkeypatch.setenv("BARTIZAN_TOKEN", "bzt_secret")
     return made

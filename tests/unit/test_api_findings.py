@@ -74,9 +74,9 @@ def test_an_acknowledged_finding_is_shown_beside_and_the_verdict_stays(tmp_path:
     async def play(api: Api) -> None:
         check = await fleet(api)
         before = (await api.get("/v1/nodes/compute-01/result"))["result"]
-        body = {"check": check, "scope": "node:compute-01", "reason": "ticket 4711", "expires_at": days(1)}
+        body = {"check": check, "scope": "node:compute-01", "reason": "ticket 4711", "ends_at": days(1)}
         made = await api.post("/v1/acknowledgements", body)
-        assert (made["created_by"], made["ended_at"]) == ("operator", None)
+        assert (made["created_by"], made["check"], made["path"]) == ("operator", check, None)
         assert await said_of(api, "compute-01", check) == [made["id"]]
         assert await said_of(api, "compute-02", check) == []
         assert (await api.get("/v1/nodes/compute-01/result"))["result"] == before
@@ -98,7 +98,7 @@ async def said_of(api: Api, node: str, check: str) -> list[int]:
 def test_an_acknowledgement_covers_a_role_all_or_a_file(tmp_path: Path) -> None:
     async def play(api: Api) -> None:
         check = await fleet(api)
-        body: dict[str, Any] = {"check": check, "reason": "known", "expires_at": days(1)}
+        body: dict[str, Any] = {"check": check, "reason": "known", "ends_at": days(1)}
         by_role = await api.post("/v1/acknowledgements", body | {"scope": "role:compute"})
         await api.post("/v1/acknowledgements", body | {"scope": "role:storage"})
         everywhere = await api.post("/v1/acknowledgements", body | {"scope": "all"})
@@ -119,10 +119,10 @@ def test_an_acknowledgement_covers_a_role_all_or_a_file(tmp_path: Path) -> None:
 def test_an_acknowledgement_is_bounded_and_names_a_check(tmp_path: Path) -> None:
     async def play(api: Api) -> None:
         check = await fleet(api)
-        body = {"check": check, "scope": "all", "reason": "known", "expires_at": days(1)}
-        for change in ({"check": "no.such"}, {"expires_at": days(91)}, {"expires_at": days(0)}):
+        body = {"check": check, "scope": "all", "reason": "known", "ends_at": days(1)}
+        for change in ({"check": "no.such"}, {"ends_at": days(91)}, {"ends_at": days(0)}):
             await api.post("/v1/acknowledgements", body | change, status=422)
-        for change in ({"scope": "everybody"}, {"scope": "node:a b"}, {"reason": ""}, {"expires_at": "2026-06-02"}):
+        for change in ({"scope": "everybody"}, {"scope": "node:a b"}, {"reason": ""}, {"ends_at": "2026-06-02"}):
             await api.post("/v1/acknowledgements", body | change, status=400)
 
     asked(play, tmp_path)
@@ -168,7 +168,7 @@ def test_what_a_project_says_covers_its_nodes_only(tmp_path: Path) -> None:
     async def play(api: Api) -> None:
         check = await fleet(api)
         await api.account("stranger", Role.OPERATOR, project="another")
-        body = {"check": check, "scope": "all", "reason": "known", "expires_at": days(1)}
+        body = {"check": check, "scope": "all", "reason": "known", "ends_at": days(1)}
         theirs = await api.post("/v1/acknowledgements", body, by="stranger")
         ours = await api.post("/v1/acknowledgements", body)
         window = await api.post("/v1/maintenance", {"scope": "all", "reason": "x", "ends_at": days(1)}, by="stranger")

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from bartizan.app.defaults import default_policy
 from bartizan.errors import DecodeError
-from bartizan.formats.ear import ear_claims, public_jwks, sign_ear
+from bartizan.formats.ear import decode_signing_key, ear_claims, public_jwk
 from bartizan.model.policy import Waiver
 from tests.simulator.machine import good, judged
 from tests.unit.appraise_cases import baseline
@@ -168,7 +168,7 @@ def test_the_operators_own_key_signs(reference: Path, tmp_path: Path) -> None:
 
 def test_the_private_key_is_published_nowhere(written: Path) -> None:
     assert set(issued(written)[1]["keys"][0]) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
-    assert set(public_jwks(pem(KEY))["keys"][0]) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
+    assert set(public_jwk(decode_signing_key(pem(KEY)).public)) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
 
 
 WRONG_KEYS = {
@@ -188,7 +188,7 @@ WRONG_KEYS = {
 @pytest.mark.parametrize("name", WRONG_KEYS)
 def test_another_key_than_a_p256_private_key_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(DecodeError):
-        sign_ear({}, WRONG_KEYS[name])
+        decode_signing_key(WRONG_KEYS[name])
     path = tmp_path / "key.pem"
     path.write_bytes(WRONG_KEYS[name])
     ran = run("appraise", BOOTS / "good", "--ear", tmp_path / "x.ear", "--ear-key", path, "--json")

@@ -13,8 +13,8 @@ from tests.unit.test_cli_nodes import NODE, WHEN, verdict
 __all__ = ["double"]
 LATER = "2999-01-01T00:00:00Z"
 SAID = {"id": 3, "scope": "all", "reason": "because", "created_at": WHEN, "created_by": "ann"}
-ACKNOWLEDGED = {**SAID, "check": "ima.known-files", "path": "/x", "expires_at": LATER, "ended_at": None}
-WINDOW = {**SAID, "begins_at": WHEN, "ends_at": LATER}
+WINDOW = {**SAID, "check": None, "path": None, "begins_at": WHEN, "ends_at": LATER}
+ACKNOWLEDGED = {**WINDOW, "check": "ima.known-files", "path": "/x"}
 FINDING = {"check": "ima.known-files", "title": "known", "tier": "warning", "path": None, "why": "/x is unknown"}
 GROUP = {**FINDING, "nodes": 2, "example": "compute-01", "fix": "remove it"}
 AT_NODE = {**FINDING, "count": 2, "fix": "remove it", "keeps_down": True, "acknowledged": [ACKNOWLEDGED]}
@@ -92,14 +92,14 @@ def test_what_was_decided_revoked_or_disabled_says_so(double: Double) -> None:
     double.on("GET /v1/reviews", page(DECIDED))
     double.on("GET /v1/api-tokens", page(TOKEN | {"revoked_at": WHEN}, TOKEN | {"expires_at": None, "label": "ever"}))
     double.on("GET /v1/accounts", page(ACCOUNT | {"disabled": True}, ACCOUNT | {"password": False}))
-    double.on("GET /v1/acknowledgements", page(ACKNOWLEDGED | {"ended_at": WHEN, "path": None}))
+    double.on("GET /v1/acknowledgements", page(ACKNOWLEDGED | {"ends_at": WHEN, "path": None}))
     double.on("GET /v1/alarms", page(ALARM | {"cleared_at": WHEN}))
 
     assert "approved by ann" in run("review", "list", "--all").out
     assert "revoked" in run("api-token", "list", "--all").out
     assert "revoked" not in run("api-token", "list").out
     assert "disabled" in run("account", "list").out
-    assert "withdrawn" in run("finding", "acknowledged", "--all").out
+    assert "because" in run("finding", "acknowledged", "--all").out
     assert "ago" in run("alarm", "list", "--all").out
 
 
@@ -108,7 +108,7 @@ CHANGES: dict[str, tuple[tuple[str, ...], str, object, object, str]] = {
         ("finding", "acknowledge", "ima.known-files", "--scope", "all", "--reason", "because", "--until", "2999-01-01"),
         "POST /v1/acknowledgements",
         ACKNOWLEDGED,
-        {"check": "ima.known-files", "scope": "all", "reason": "because", "expires_at": LATER},
+        {"check": "ima.known-files", "scope": "all", "reason": "because", "ends_at": LATER},
         "acknowledged: ima.known-files",
     ),
     "withdraw": (("finding", "withdraw", "3"), "DELETE /v1/acknowledgements/3", None, None, "withdrawn"),

@@ -1,73 +1,22 @@
-"""Signed results: they verify with the published keys and no others, byte by byte, and through every rotation.
+"""Signed results: they verify with the published keys and no others, byte by byte, and through every rotation."""
 
-The JOSE side is written from RFC 7515, 7517 and 7518 with plain ECDSA, without the library that signs.
-"""
-
-import base64
-import hashlib
 import json
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from bartizan.app.service.clock import Now
+from bartizan.app.service.key_stores import FolderKeys
 from bartizan.app.service.signing import ANNOUNCED, Signer
 from bartizan.errors import ConfigError
 from bartizan.model.result import AttestationResult
 from tests.unit.attested_again import started
+from tests.unit.jose_side import KeySet, RefusedError, accepted, thumbprint, unpadded
 
 LIFETIME = 300
 START = 1_800_000_000
-KeySet = dict[str, Any]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-class RefusedError(Exception):
-    """A Relying Party does not accept the token."""
-
-
-def unpadded(part: str) -> bytes:
-    """RFC 7515, 2: base64url without padding, and only in its one form."""
-    raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != part:
-        raise RefusedError("not base64url")
-    return raw
-
-
-def public_key(jwk: dict[str, str]) -> ec.EllipticCurvePublicKey:
-    """RFC 7518, 6.2.1."""
-    x, y = (int.from_bytes(unpadded(jwk[name]), "big") for name in ("x", "y"))
-    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-
-
-def thumbprint(jwk: dict[str, str]) -> str:
-    """RFC 7638."""
-    said = json.dumps({name: jwk[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(said.encode()).digest()).rstrip(b"=").decode()
-
-
-def accepted(token: str, keys: KeySet, *, at: int) -> dict[str, Any]:
-    """The claims, as a Relying Party reads them at this second."""
-    try:
-        head, body, signature = token.split(".")
-        header, raw = json.loads(unpadded(head)), unpadded(signature)
-        if header["alg"] != "ES256" or len(raw) != 64:
-            raise RefusedError("another algorithm")
-        (jwk,) = [key for key in keys["keys"] if key["kid"] == header["kid"]]
-        pair = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-        public_key(jwk).verify(pair, f"{head}.{body}".encode("ascii"), ec.ECDSA(SHA256()))
-        claims: dict[str, Any] = json.loads(unpadded(body))
-    except (ValueError, KeyError, InvalidSignature, TypeError) as error:
-        raise RefusedError(str(error)) from error
-    if not claims["iat"] <= at < claims["exp"]:
-        raise RefusedError("not its time")
-    return claims
 
 
 def second(at: float) -> Now:
@@ -83,7 +32,7 @@ def signed(signer: Signer, at: float, *, expires: float = 10**6) -> str:
 
 
 def signer_in(folder: Path) -> Signer:
-    return Signer(folder=folder / "ear", lifetime=LIFETIME)
+    return Signer(store=FolderKeys(folder / "ear"), lifetime=LIFETIME)
 
 
 def test_an_ear_verifies_with_the_published_key(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bartizan.app.service import watch
 from bartizan.app.service.watch import Watch
 from bartizan.model.node import Silence
 from bartizan.store.alarms import last_beat
-from bartizan.store.watching import counts
+from bartizan.store.nodes import find_node, retire_node
+from bartizan.store.watching import counts, due_before
 from tests.simulator.attester import Attester
 from tests.unit.continuing_side import HOUR, after, begun, raised
 from tests.unit.service_side import HandClock, Side, played, side
@@ -59,6 +61,43 @@ def test_a_fleet_that_goes_late_is_one_alarm_that_ends_when_it_is_back(tmp_path:
         assert back == {Silence.NONE: 6, Silence.LATE: 0, Silence.EXPIRED: 0}
         (alarm,) = await raised(here, "mass-late")
         assert alarm.cleared_at is not None
+
+    played(play, tmp_path)
+
+
+def test_half_a_fleet_that_falls_silent_is_one_alarm_from_its_first_late_node_on(tmp_path: Path) -> None:
+    async def play(here: Side) -> None:
+        nodes = await small_fleet(here, 30)
+        for node in nodes:
+            await look(here, 2)
+            await here.attest(node)
+        talking = nodes[::2]
+
+        with capture_logs() as said:
+            for turn in range(3):
+                for node in talking:
+                    here.clock.forward(4)
+                    await here.attest(node)
+                    found = await look(here, 0.001)
+                    raised_by_now = [one.kind for one in await raised(here, "mass-late")]
+                    assert bool(raised_by_now) == bool(found[Silence.LATE]), turn
+
+        assert found[Silence.LATE] == len(nodes) - len(talking)
+        assert [one for one in said if one["event"] == "node silent"] == []
+
+    played(play, tmp_path)
+
+
+def test_a_retired_node_is_missed_by_nobody(tmp_path: Path) -> None:
+    async def play(here: Side) -> None:
+        gone, *_ = await small_fleet(here, 2)
+        found = await here.service.read(lambda connection: find_node(connection, gone.uid))
+        assert found is not None
+        await here.service.write(lambda connection: retire_node(connection, found[0].id, at=1))
+
+        missing = await here.service.read(lambda connection: due_before(connection, 1 << 60))
+
+        assert missing == 1
 
     played(play, tmp_path)
 

@@ -210,7 +210,7 @@ def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None
     if _standing(state, after):
         current: NodeState | None = None
         if further is None:
-            current = replace(after, result=state.result)
+            current = after
         elif further.covered is not None and further.late is None:
             current = _updated(state, after, further.covered, now=now)
         if current is not None and not _other_posture(state, after):
@@ -230,7 +230,7 @@ def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None
 
 def _again(state: NodeState, result: AttestationResult, fresh: State) -> Again:
     result = result if result.state is fresh else replace(result, state=fresh)
-    return Again(result=result, state=replace(state, result=result))
+    return Again(result=result, state=state if result is state.result else replace(state, result=result))
 
 
 def _updated(state: NodeState, after: NodeState, covered: ImaColumns, *, now: datetime) -> NodeState | None:

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bartizan.app.evidence_folder import read_file
 from bartizan.errors import ConfigError, DecodeError
-from bartizan.formats.ear import ear_claims, public_jwks, sign_ear
+from bartizan.formats.ear import PemKey, decode_signing_key, ear_claims, public_jwk, sign_ear
 from bartizan.model.result import AttestationResult
 
 LIFETIME = timedelta(minutes=5)
@@ -34,16 +33,13 @@ def issue_ear(result: AttestationResult, path: Path, *, key: Path | None, subjec
     Raises:
         ConfigError: the key is no EC P-256 private key, or a file cannot be written.
     """
-    pem = read_file(key, limit=MAX_KEY) if key is not None else _one_time_key()
+    signing = _one_time_key() if key is None else _key_in(key)
     issued_at = int(now.timestamp())
     expires = int((now + LIFETIME).timestamp())
     claims = ear_claims(result, issued_at=issued_at, expires=expires, nonce=None, submodule=subject)
     keys = path.with_name(path.name + ".jwks.json")
-    try:
-        token = sign_ear(claims, pem)
-        published = json.dumps(public_jwks(pem), indent=1) + "\n"
-    except DecodeError as error:
-        raise ConfigError(f"{key}: an EC P-256 private key in PEM expected: {error.why}") from error
+    token = sign_ear(claims, signing)
+    published = json.dumps({"keys": [public_jwk(signing.public)]}, indent=1) + "\n"
     try:
         path.write_text(token + "\n")
         keys.write_text(published)
@@ -52,6 +48,12 @@ def issue_ear(result: AttestationResult, path: Path, *, key: Path | None, subjec
     return IssuedEar(token=path, keys=keys)
 
 
-def _one_time_key() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def _key_in(path: Path) -> PemKey:
+    try:
+        return decode_signing_key(read_file(path, limit=MAX_KEY))
+    except DecodeError as error:
+        raise ConfigError(f"{path}: an EC P-256 private key in PEM expected: {error.why}") from error
+
+
+def _one_time_key() -> PemKey:
+    return PemKey(ec.generate_private_key(ec.SECP256R1()))

@@ -1,6 +1,6 @@
 """Messages between agent and Verifier, in CBOR (docs/reference/protocol.md). It reads requests and writes replies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from bartizan.errors import DecodeError
@@ -32,6 +32,7 @@ from bartizan.model.protocol import (
     SentBoot,
     SentIma,
 )
+from bartizan.model.result import AttestationResult
 
 MAX_NAME = 128
 """Characters of a node's name or role."""
@@ -137,6 +138,17 @@ def decode_evidence(raw: bytes) -> EvidenceRequest:
     if request.posture is not None and request.posture_digest is not None:
         raise fields.place.refuse("posture or posture_digest expected, found both")
     return request
+
+
+def encode_conclusion(result: AttestationResult, keeps_down: Sequence[str]) -> Encoded:
+    """What a node is told of its result, as a member of a reply; keeps_down: what keeps the next level from holding."""
+    said: dict[Key, object] = {
+        "level": result.level,
+        "state": result.state.value,
+        "contraindicated": result.contraindicated,
+        "keeps_down": list(keeps_down),
+    }
+    return Encoded(encode_cbor(said))
 
 
 def encode_reply(body: Mapping[Key, object], offer: Offer | None = None) -> bytes:

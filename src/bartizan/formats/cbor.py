@@ -21,6 +21,9 @@ MAX_ITEMS = 4_000_000
 UINT, NEGATIVE, OCTETS, TEXT, ARRAY, MAP, TAG, OTHER = range(8)
 INDEFINITE = 31
 BREAK = 0xFF
+BREAK_BYTE = bytes([BREAK])
+NO_KEY = bytes([ARRAY << 5])
+"""From this head on, items are no keys here."""
 ONE_BYTE, TWO_BYTES, FOUR_BYTES, EIGHT_BYTES = 24, 25, 26, 27
 FLOATS = {TWO_BYTES: Struct(">e"), FOUR_BYTES: Struct(">f"), EIGHT_BYTES: Struct(">d")}
 WORDS: dict[int, object] = {20: False, 21: True, 22: None}
@@ -55,15 +58,20 @@ class _Decoder:
 
     def item(self, depth: int) -> object:
         """The next item, with all that is in it."""
-        offset = self.reader.offset
-        self._count(offset)
+        reader = self.reader
+        offset = reader.offset
+        self.items += 1
+        if self.items > self.most_items:
+            raise self._too_many(offset)
         if depth > MAX_DEPTH:
             raise DecodeError("CBOR", offset, f"nested deeper than {MAX_DEPTH}")
-        head = self.reader.u8("CBOR item")
+        head = reader.u8("CBOR item")
         major, detail = head >> 5, head & 31
         if major == OTHER:
             return self._other(detail, offset)
-        argument = self._argument(major, detail, offset)
+        argument = detail if detail < ONE_BYTE else self._argument(major, detail, offset)
+        if major == OCTETS and argument is not None:
+            return reader.take(argument, "CBOR string")
         if major in (ARRAY, MAP):
             return self._container(major, argument, offset, depth)
         if argument is None or major in (OCTETS, TEXT):
@@ -72,10 +80,8 @@ class _Decoder:
             return Tagged(argument, self.item(depth + 1))
         return argument if major == UINT else -1 - argument
 
-    def _count(self, offset: int) -> None:
-        self.items += 1
-        if self.items > self.most_items:
-            raise DecodeError("CBOR", offset, f"more than {self.most_items} items")
+    def _too_many(self, offset: int) -> DecodeError:
+        return DecodeError("CBOR", offset, f"more than {self.most_items} items")
 
     def _argument(self, major: int, detail: int, offset: int) -> int | None:
         """What stands in the head: a number, or None for an indefinite length."""
@@ -109,7 +115,9 @@ class _Decoder:
         found = bytearray()
         while (head := self.reader.u8("CBOR chunk")) != BREAK:
             offset = self.reader.offset - 1
-            self._count(offset)
+            self.items += 1
+            if self.items > self.most_items:
+                raise self._too_many(offset)
             size = self._argument(major, head & 31, offset)
             if head >> 5 != major or size is None:
                 raise DecodeError("CBOR chunk", offset, "a definite string of the same type expected")
@@ -119,7 +127,7 @@ class _Decoder:
     def _more(self, count: int | None, done: int) -> bool:
         if count is not None:
             return done < count
-        if self.reader.peek(1) == bytes([BREAK]):
+        if self.reader.peek(1) == BREAK_BYTE:
             self.reader.u8("CBOR break")
             return False
         return True
@@ -146,7 +154,7 @@ class _Decoder:
 
     def _key(self, found: Map, depth: int) -> Key:
         offset = self.reader.offset
-        if self.reader.peek(1) >= bytes([ARRAY << 5]):  # before it is read: nothing that is slow to compare gets in
+        if self.reader.peek(1) >= NO_KEY:  # before it is read: nothing that is slow to compare gets in
             raise DecodeError("CBOR key", offset, "an integer, text or bytes expected")
         key = self.item(depth + 1)
         if not isinstance(key, int | str | bytes) or key in found:
@@ -172,31 +180,39 @@ def encode_cbor(value: object) -> bytes:
         TypeError: a type that has no place in the documents written here (a bug of the caller).
     """
     match value:
+        case bytes():
+            return _head(OCTETS, len(value)) + value
+        case str():
+            octets = value.encode("utf-8")
+            return _head(TEXT, len(octets)) + octets
         case bool() | None:
             return {True: b"\xf5", False: b"\xf4", None: b"\xf6"}[value]
         case int():
             return _head(UINT, value) if value >= 0 else _head(NEGATIVE, -1 - value)
-        case bytes() | str():
-            octets = value if isinstance(value, bytes) else value.encode("utf-8")
-            return _head(OCTETS if isinstance(value, bytes) else TEXT, len(octets)) + octets
         case Encoded() | Tagged():
             return value.raw if isinstance(value, Encoded) else _head(TAG, value.tag) + encode_cbor(value.value)
-        case Mapping() | Sequence():
-            return _encode_container(value)
-    raise TypeError(f"{type(value).__name__} is not written as CBOR")
+    return _encode_container(value)
 
 
-def _encode_container(value: Mapping[Key, object] | Sequence[object]) -> bytes:
-    if not isinstance(value, Mapping):
+def _encode_container(value: object) -> bytes:
+    if isinstance(value, dict | Mapping):  # dict first: it is told at once
+        pairs = sorted([(encode_cbor(key), encode_cbor(item)) for key, item in value.items()])
+        return _head(MAP, len(pairs)) + b"".join([part for pair in pairs for part in pair])
+    if isinstance(value, Sequence):
         return _head(ARRAY, len(value)) + b"".join([encode_cbor(item) for item in value])
-    pairs = sorted([(encode_cbor(key), encode_cbor(item)) for key, item in value.items()])
-    return _head(MAP, len(pairs)) + b"".join([part for pair in pairs for part in pair])
+    raise TypeError(f"{type(value).__name__} is not written as CBOR")
 
 
 def _head(major: int, argument: int) -> bytes:
     if argument < ONE_BYTE:
-        return bytes([major << 5 | argument])
-    for detail, size in ((ONE_BYTE, 1), (TWO_BYTES, 2), (FOUR_BYTES, 4)):
+        return SHORT_HEADS[major][argument]
+    if argument < 1 << 8:
+        return bytes((major << 5 | ONE_BYTE, argument))
+    for detail, size in ((TWO_BYTES, 2), (FOUR_BYTES, 4)):
         if argument < 1 << (8 * size):
-            return bytes([major << 5 | detail]) + argument.to_bytes(size, "big")
-    return bytes([major << 5 | EIGHT_BYTES]) + argument.to_bytes(8, "big")
+            return bytes((major << 5 | detail,)) + argument.to_bytes(size, "big")
+    return bytes((major << 5 | EIGHT_BYTES,)) + argument.to_bytes(8, "big")
+
+
+SHORT_HEADS = tuple(tuple(bytes((major << 5 | argument,)) for argument in range(ONE_BYTE)) for major in range(OTHER))
+"""Heads that hold their argument, by major type and argument."""

@@ -1,12 +1,21 @@
 """An Attestation Result as EAR: a signed JWT (draft-ietf-rats-ear-03). Times and keys come in as arguments."""
 
-from typing import Any
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from bartizan.errors import DecodeError
 from bartizan.model.result import AttestationResult, Finding, Tier, worst
@@ -14,6 +23,8 @@ from bartizan.model.result import AttestationResult, Finding, Tier, worst
 PROFILE = "tag:ietf.org,2026:rats/ear#03"
 VERIFIER = {"build": "bartizan 0.1.0", "developer": "https://bartizan.invalid"}
 ALGORITHM = "ES256"
+COORDINATE = 32
+"""Bytes of a coordinate, and of half a signature, on P-256."""
 
 
 def ear_claims(
@@ -57,32 +68,80 @@ def _finding(finding: Finding) -> dict[str, str]:
     return said | ({"waiver": finding.waiver} if finding.waiver else {})
 
 
-def _signing_key(key_pem: bytes) -> ECKey:
+class EarKey(Protocol):
+    """A P-256 key that signs, wherever it is kept."""
+
+    @property
+    def public(self) -> EllipticCurvePublicKey:
+        """Its public half."""
+
+    def sign(self, message: bytes) -> bytes:
+        """ECDSA with SHA-256 as JOSE writes it: r and s, 32 bytes each (RFC 7518, 3.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PemKey:
+    """A key that this process holds."""
+
+    private: EllipticCurvePrivateKey
+
+    @property
+    def public(self) -> EllipticCurvePublicKey:
+        """Its public half."""
+        return self.private.public_key()
+
+    def sign(self, message: bytes) -> bytes:
+        """As `EarKey` says."""
+        r, s = decode_dss_signature(self.private.sign(message, ECDSA(SHA256())))
+        return r.to_bytes(COORDINATE, "big") + s.to_bytes(COORDINATE, "big")
+
+
+def decode_signing_key(pem: bytes) -> PemKey:
+    """An unencrypted EC P-256 private key in PEM.
+
+    Raises:
+        DecodeError: it is none of that kind.
+    """
     try:
-        loaded = load_pem_private_key(key_pem, password=None)
+        loaded = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise DecodeError("signing key", 0, f"no unencrypted private key in PEM: {error}") from error
     if not isinstance(loaded, EllipticCurvePrivateKey) or not isinstance(loaded.curve, SECP256R1):
         raise DecodeError("signing key", 0, "a key on the curve P-256 expected")
-    return ECKey.import_key(key_pem)
+    return PemKey(loaded)
 
 
-def sign_ear(claims: dict[str, Any], key_pem: bytes) -> str:
-    """The claims as a JWT signed with an EC P-256 private key.
-
-    Raises:
-        DecodeError: the key is none of that kind, unencrypted and in PEM.
-    """
-    key = _signing_key(key_pem)
-    return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": key.thumbprint()}, claims, key)
+def sign_ear(claims: dict[str, Any], key: EarKey) -> str:
+    """The claims as a JWT; what the key raises escapes."""
+    return sign_claims(claims, key, typ="JWT")
 
 
-def public_jwks(key_pem: bytes) -> dict[str, Any]:
-    """The key set that a Relying Party verifies with.
+def sign_claims(claims: dict[str, Any], key: EarKey, *, typ: str) -> str:
+    """Claims of a kind as a JWS in compact serialisation (RFC 7515, 7.1); what the key raises escapes."""
+    header = {"alg": ALGORITHM, "typ": typ, "kid": thumbprint(key.public)}
+    signed = f"{_part(_json(header))}.{_part(_json(claims))}"
+    return f"{signed}.{_part(key.sign(signed.encode()))}"
 
-    Raises:
-        DecodeError: as for `sign_ear`.
-    """
-    key = _signing_key(key_pem)
-    public = dict(key.as_dict(private=False))
-    return {"keys": [public | {"kid": key.thumbprint(), "alg": ALGORITHM, "use": "sig"}]}
+
+def public_jwk(key: EllipticCurvePublicKey) -> dict[str, Any]:
+    """The key as a Relying Party is given it (RFC 7517), named by its thumbprint."""
+    return _required(key) | {"kid": thumbprint(key), "alg": ALGORITHM, "use": "sig"}
+
+
+def thumbprint(key: EllipticCurvePublicKey) -> str:
+    """The key's name: the hash of its required members in their one order (RFC 7638, 3)."""
+    return _part(hashlib.sha256(_json(_required(key))).digest())
+
+
+def _required(key: EllipticCurvePublicKey) -> dict[str, str]:
+    numbers = key.public_numbers()
+    x, y = (_part(number.to_bytes(COORDINATE, "big")) for number in (numbers.x, numbers.y))
+    return {"crv": "P-256", "kty": "EC", "x": x, "y": y}
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _part(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -65,7 +65,11 @@ class Reader:
 
     def u8(self, what: str) -> int:
         """One byte as a number."""
-        return self.take(1, what)[0]
+        offset = self.offset
+        if offset >= self._end:
+            raise DecodeError(what, offset, "1 bytes expected, 0 left")
+        self.offset = offset + 1
+        return self._data[offset]
 
     def u16(self, what: str) -> int:
         """Two bytes as a number."""

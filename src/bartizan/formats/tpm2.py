@@ -3,6 +3,8 @@
 Layouts are those of TPM 2.0 Library Part 2 (Structures), revision 1.59. Nothing is verified here.
 """
 
+from functools import lru_cache
+
 from bartizan.errors import DecodeError
 from bartizan.formats.reader import Reader
 from bartizan.model.digest import HashAlg
@@ -187,10 +189,15 @@ def decode_selections(reader: Reader) -> tuple[PcrSelection, ...]:
             raise DecodeError("sizeofSelect", start, f"1 to {MAX_SELECT_WIDTH} expected, found {width}")
         if any(alg == earlier.alg for earlier in found):
             raise DecodeError("pcrSelection.hash", start, f"bank 0x{alg:04x} is selected twice")
-        bitmap = int.from_bytes(reader.take(width, "pcrSelect"), "little")
-        pcrs = tuple(index for index in range(8 * width) if bitmap >> index & 1)
-        found.append(PcrSelection(alg=alg, pcrs=pcrs, width=width))
+        found.append(PcrSelection(alg=alg, pcrs=_selected(reader.take(width, "pcrSelect")), width=width))
     return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _selected(bitmap: bytes) -> tuple[int, ...]:
+    """The PCRs of a bitmap; the same few come from every node."""
+    bits = int.from_bytes(bitmap, "little")
+    return tuple(index for index in range(8 * len(bitmap)) if bits >> index & 1)
 
 
 def encode_selections(selections: tuple[PcrSelection, ...]) -> bytes:

@@ -1,7 +1,7 @@
 """Hash algorithms by their TCG number, and PCR values. It computes single digests and compares nothing."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from functools import partial
 from typing import NewType
@@ -89,3 +89,36 @@ PcrValues = Mapping[int, bytes]
 
 PcrBanks = Mapping[HashAlg, PcrValues]
 """Bank to its PCR values."""
+
+
+class PackedPcrs(Mapping[int, bytes]):
+    """The values of all PCRs of one bank, one behind the other, as a quote's digest takes them.
+
+    raw: `PCR_COUNT` values of the bank's size.
+    """
+
+    __slots__ = ("raw", "size")
+
+    def __init__(self, raw: bytes, *, size: int) -> None:
+        if len(raw) != PCR_COUNT * size:
+            raise ValueError(f"{PCR_COUNT} values of {size} bytes expected, found {len(raw)} bytes")
+        self.raw = raw
+        self.size = size
+
+    def __getitem__(self, pcr: int) -> bytes:
+        if not 0 <= pcr < PCR_COUNT:
+            raise KeyError(pcr)
+        return self.raw[pcr * self.size : (pcr + 1) * self.size]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(PCR_COUNT))
+
+    def __len__(self) -> int:
+        return PCR_COUNT
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackedPcrs):
+            return self.raw == other.raw
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as every mapping that compares by its values

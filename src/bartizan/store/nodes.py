@@ -137,6 +137,12 @@ def judged_otherwise(connection: Connection, rules: bytes) -> list[str]:
     return list(connection.execute(stale.order_by(node.c.id)).scalars())
 
 
+def standing_nodes(connection: Connection) -> list[tuple[str, str]]:
+    """Ids and names of the enrolled nodes, by name."""
+    query = select(node.c.uid, node.c.name).where(node.c.retired_at.is_(None)).order_by(node.c.name)
+    return [(row.uid, row.name) for row in connection.execute(query)]
+
+
 def standing(connection: Connection, node_id: int) -> tuple[int | None, bytes]:
     """The number of a node's posture document, and the digest of the verdict that stands."""
     query = (

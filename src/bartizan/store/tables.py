@@ -43,7 +43,7 @@ def _answered_for() -> list[Column[object]]:
 
     approver: the account that put a policy in force, approved a set, or decided a review, also for the node that came
     in by it; empty elsewhere. That of a policy or set is surely another one than `created_by` only where the settings
-    ask for two persons. signature: nothing writes it yet.
+    ask for two persons. signature: of a maintenance window or acknowledgement, by the service; empty elsewhere.
     """
     return [
         Column("project", ForeignKey("project.id"), nullable=False, index=True),

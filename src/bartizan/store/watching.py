@@ -20,7 +20,7 @@ def behind(connection: Connection, *, silence: Silence, due_before: int, limit: 
         .order_by(node_state.c.due)
         .limit(limit)
     )
-    return [(row.node, row.uid, row.name) for row in connection.execute(query)]
+    return [(number, uid, name) for number, uid, name in connection.execute(query)]
 
 
 def mark(connection: Connection, numbers: list[int], *, silence: Silence, before: Silence) -> None:
@@ -30,8 +30,12 @@ def mark(connection: Connection, numbers: list[int], *, silence: Silence, before
 
 
 def due_before(connection: Connection, now: int) -> int:
-    """How many nodes that were on time should have come by now."""
-    query = select(func.count()).where(node_state.c.silence == int(Silence.NONE), node_state.c.due < now)
+    """How many enrolled nodes that were on time should have come by now."""
+    query = (
+        select(func.count())
+        .select_from(node_state.join(node, node.c.id == node_state.c.node))
+        .where(node_state.c.silence == int(Silence.NONE), node_state.c.due < now, node.c.retired_at.is_(None))
+    )
     return int(connection.execute(query).scalar_one())
 
 

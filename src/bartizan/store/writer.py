@@ -20,8 +20,8 @@ from bartizan.store.database import WRITES
 Given = TypeVar("Given")
 Row = Mapping[str, Any]
 Errors = tuple[type[Exception], ...]
-GATHER = 0.004
-"""Seconds that the first job of a transaction waits for others to share it."""
+GATHER = 0.02
+"""Seconds that the first job of a transaction waits for others to share it, if the last one was shared."""
 BATCH = 500
 """Jobs of one transaction at most."""
 
@@ -114,11 +114,12 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
-        more = True
+        more, batch = True, list[_Job]()
         while more:
-            batch: list[_Job] = []
+            company, batch = len(batch) > 1, []
             job = self._waiting.get()
-            time.sleep(GATHER)
+            if company:
+                time.sleep(GATHER)
             while job is not None:
                 batch.append(job)
                 if len(batch) == BATCH or self._waiting.empty():

@@ -44,15 +44,27 @@ def verify_ear(token: Jws, keys: Iterable[NamedKey]) -> VerifiedEar:
     Raises:
         VerifyError: (1), (2) or (4) fails. DecodeError: (3) does.
     """
+    signer = verify_signer(token, keys)  # (1), (2)
+    ear = decode_ear(token.payload)  # (3)
+    _check_consistent(ear)  # (4)
+    return VerifiedEar(ear=ear, kid=signer.kid)
+
+
+def verify_signer(token: Jws, keys: Iterable[NamedKey]) -> NamedKey:
+    """The key that signed a token, whatever it says; RFC 7515, 5.2.
+
+    Steps: (1) a key that is given fits the token's key name and algorithm; (2) its signature holds.
+
+    Raises:
+        VerifyError: (1) or (2) fails.
+    """
     candidates = [named for named in keys if _fits(named, token)]  # (1)
     if not candidates:
         raise VerifyError(CHECK, f"no key is given for algorithm {token.alg[:20]!a} and key name {token.kid!a:.60}")
     signer = next((named for named in candidates if _holds(named.key, token)), None)  # (2)
     if signer is None:
         raise VerifyError(CHECK, "the signature does not match: signed by none of the keys given, or changed since")
-    ear = decode_ear(token.payload)  # (3)
-    _check_consistent(ear)  # (4)
-    return VerifiedEar(ear=ear, kid=signer.kid)
+    return signer
 
 
 def verify_ear_cwt(message: CoseSign1, keys: Iterable[NamedKey]) -> VerifiedEar:

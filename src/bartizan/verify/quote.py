@@ -5,9 +5,10 @@ Verification stops at the first failure. What is not a failure but worth saying 
 
 import hmac
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from bartizan.errors import VerifyError
-from bartizan.model.digest import HashAlg, PcrBanks
+from bartizan.model.digest import PCR_COUNT, HashAlg, PackedPcrs, PcrBanks, PcrValues
 from bartizan.model.evidence import Challenge, ReportedQuote, VerifiedQuote
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.model.tpm import TPM_GENERATED, Attest, PcrSelection, PublicArea, QuoteInfo, Signature, Structure
@@ -15,6 +16,11 @@ from bartizan.verify.outcome import outcome
 from bartizan.verify.signature import verify_signature
 
 Selection = Mapping[int, frozenset[int]]
+ALL_PCRS = tuple(range(PCR_COUNT))
+SIGNED = outcome(
+    "quote.signature", Tier.AFFIRMING, "the quote is signed by the attestation key, over these exact bytes"
+)
+ANSWERED = outcome("quote.extra-data", Tier.AFFIRMING, "the quote answers this challenge")
 
 
 def verify_quote(
@@ -38,13 +44,7 @@ def verify_quote(
     check_extra_data(attest, challenge.extra_data)  # (3)
     check_selection(body, challenge)  # (4)
     pcrs = check_pcr_digest(body, untrusted_pcrs, hash_alg=reported.signature.hash_alg)  # (5)
-    findings = (
-        _freshness(challenge),
-        outcome(
-            "quote.signature", Tier.AFFIRMING, "the quote is signed by the attestation key, over these exact bytes"
-        ),
-        *strength(reported.signature, banks=[challenge.pinned]),
-    )
+    findings = (_freshness(challenge), SIGNED, *strength(reported.signature, banks=[challenge.pinned]))
     return VerifiedQuote(attest=attest, pcrs=pcrs, pinned=challenge.pinned, findings=findings)
 
 
@@ -52,7 +52,7 @@ def _freshness(challenge: Challenge) -> Finding:
     if challenge.extra_data is None:
         why = "no challenge is known: nothing shows that this quote is not an old one"
         return outcome("quote.extra-data", Tier.WARNING, why)
-    return outcome("quote.extra-data", Tier.AFFIRMING, "the quote answers this challenge")
+    return ANSWERED
 
 
 def quoted(attest: Attest) -> QuoteInfo:
@@ -84,7 +84,13 @@ def check_extra_data(attest: Attest, expected: bytes | None) -> None:
 
 def named(selections: tuple[PcrSelection, ...]) -> dict[int, frozenset[int]]:
     """Bank to PCRs."""
-    return {selection.alg: frozenset(selection.pcrs) for selection in selections}
+    return {selection.alg: _members(selection.pcrs) for selection in selections}
+
+
+@lru_cache(maxsize=64)
+def _members(pcrs: tuple[int, ...]) -> frozenset[int]:
+    """The same few selections come from every node."""
+    return frozenset(pcrs)
 
 
 def check_selection(body: QuoteInfo, challenge: Challenge) -> None:
@@ -94,7 +100,7 @@ def check_selection(body: QuoteInfo, challenge: Challenge) -> None:
         VerifyError: a bank or PCR too few or too many.
     """
     signed = named(body.selections)
-    if signed != dict(challenge.selection):
+    if signed != challenge.selection:
         why = f"asked for {_spell(challenge.selection)}, the quote covers {_spell(signed)}"
         raise VerifyError("quote.selection", why)
     if not signed.get(challenge.pinned):
@@ -130,7 +136,7 @@ def check_pcr_digest(body: QuoteInfo, untrusted: PcrBanks, *, hash_alg: HashAlg)
     Raises:
         VerifyError: nothing is selected, a selected value was not sent or has a wrong length, or the digest differs.
     """
-    proved: dict[HashAlg, dict[int, bytes]] = {}
+    proved: dict[HashAlg, PcrValues] = {}
     joined: list[bytes] = []
     for selection in body.selections:
         try:
@@ -139,14 +145,12 @@ def check_pcr_digest(body: QuoteInfo, untrusted: PcrBanks, *, hash_alg: HashAlg)
             why = f"the quote covers a bank that is not supported, 0x{selection.alg:04x}"
             raise VerifyError("quote.selection", why) from error
         values = untrusted.get(bank, {})
-        for pcr in selection.pcrs:
-            value = values.get(pcr)
-            if value is None or len(value) != bank.size:
-                found = "nothing" if value is None else f"{len(value)} bytes"
-                why = f"PCR {pcr} of {bank.label}: {bank.size} bytes expected, found {found}"
-                raise VerifyError("quote.pcr-digest", why)
-            joined.append(value)
-            proved.setdefault(bank, {})[pcr] = value
+        if isinstance(values, PackedPcrs) and values.size == bank.size and selection.pcrs == ALL_PCRS:
+            joined.append(values.raw)
+            proved[bank] = values
+        elif selection.pcrs:
+            proved[bank] = {pcr: _value(values, pcr, bank) for pcr in selection.pcrs}
+            joined.extend(proved[bank].values())
     if not joined:
         raise VerifyError("quote.selection", "the quote covers no PCR at all")
     if not hmac.compare_digest(hash_alg.digest(b"".join(joined)), body.pcr_digest):
@@ -155,12 +159,31 @@ def check_pcr_digest(body: QuoteInfo, untrusted: PcrBanks, *, hash_alg: HashAlg)
     return proved
 
 
+def _value(values: PcrValues, pcr: int, bank: HashAlg) -> bytes:
+    """A reported value of the bank's size.
+
+    Raises:
+        VerifyError: it was not sent, or has another size.
+    """
+    value = values.get(pcr)
+    if value is None or len(value) != bank.size:
+        found = "nothing" if value is None else f"{len(value)} bytes"
+        why = f"PCR {pcr} of {bank.label}: {bank.size} bytes expected, found {found}"
+        raise VerifyError("quote.pcr-digest", why)
+    return value
+
+
 def strength(signature: Signature, *, banks: Sequence[int]) -> tuple[Finding, ...]:
     """How strong signature and banks are; SHA-1 in either caps what the quote proves.
 
     banks: those that decide; one strong bank among them is enough.
     """
-    if signature.hash_alg == HashAlg.SHA1:
+    return _strength(signature.hash_alg, tuple(banks))
+
+
+@lru_cache(maxsize=64)
+def _strength(hash_alg: HashAlg, banks: tuple[int, ...]) -> tuple[Finding, ...]:
+    if hash_alg == HashAlg.SHA1:
         return (outcome("quote.strength", Tier.WARNING, "the quote is signed over a SHA-1 digest: SHA-1 strength"),)
     if not banks:
         return (outcome("quote.selection", Tier.WARNING, "the quote covers no PCR: it proves nothing but the key"),)
@@ -168,5 +191,5 @@ def strength(signature: Signature, *, banks: Sequence[int]) -> tuple[Finding, ..
         why = "the quote covers SHA-1 PCRs only: what it proves has SHA-1 strength"
         return (outcome("quote.strength", Tier.WARNING, why, Pointer(bank=HashAlg.SHA1.label)),)
     strong = ", ".join(_bank(bank) for bank in banks if bank != HashAlg.SHA1)
-    why = f"{signature.hash_alg.label} signature over PCRs of {strong}"
+    why = f"{hash_alg.label} signature over PCRs of {strong}"
     return (outcome("quote.strength", Tier.AFFIRMING, why),)

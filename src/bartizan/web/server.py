@@ -134,6 +134,7 @@ def server_for(app: ASGIApp, *, tls: TlsFiles | None) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=STOP_SECONDS,

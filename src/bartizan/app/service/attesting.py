@@ -21,7 +21,10 @@ from bartizan.app.service.refusals import LogsWanted, UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
 from bartizan.app.service.storm import Storm
+from bartizan.app.service.verdicts import keeps_down
 from bartizan.errors import SenderError, VerifyError
+from bartizan.formats.agent_message import encode_conclusion
+from bartizan.model.cbor import Encoded
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.model.result import AttestationResult
@@ -35,9 +38,10 @@ SMALL = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An attestation that was accepted and is kept, and the next challenge."""
+    """An attestation that was accepted and is kept: what the node is told of its result, and the next challenge."""
 
     result: AttestationResult
+    told: Encoded
     offer: Offer
 
 
@@ -110,7 +114,8 @@ class Attesting:
                 raise said from error
             await self.keeper.keep(node, request, judged, issued=issued, now=now)
             self.memory.used(node)
-            return Accepted(result=judged.state.result, offer=self.offer(node, self.clock()))
+            result = judged.state.result
+            return Accepted(result=result, told=_told(node, result), offer=self.offer(node, self.clock()))
 
     async def node(self, uid: str) -> Node:
         """A node, from memory or from the database, with its state if anything was accepted of it.
@@ -181,6 +186,13 @@ class Attesting:
         if isinstance(judged, NeedsFullLogs):
             raise LogsWanted(judged.reason)
         return judged
+
+
+def _told(node: Node, result: AttestationResult) -> Encoded:
+    """What a node is told of a result; nearly always the same as the last time."""
+    if node.told is None or node.told[0] is not result:
+        node.told = result, encode_conclusion(result, keeps_down(result))
+    return node.told[1]
 
 
 def _posture(node: Node, request: EvidenceRequest) -> bytes | None:

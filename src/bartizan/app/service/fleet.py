@@ -1,6 +1,8 @@
 """What people and Relying Parties ask about nodes: their state now, their verdict, a signed one. It judges nothing."""
 
+import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -96,6 +98,7 @@ async def signed_result(service: Service, standing: Standing, *, nonce: str | No
 
     Raises:
         Conflict: the state has expired already, or what is kept of the node does not hold. UnknownNode: it is retired.
+        ConfigError, ConnectorError: the key that signs cannot be used.
     """
     now, settings = service.clock(), service.settings.attestation
     expires = standing.node.due // SECOND + settings.expired
@@ -105,7 +108,9 @@ async def signed_result(service: Service, standing: Standing, *, nonce: str | No
     if held is None:
         raise Conflict(f"what is kept of node {standing.node.name} does not hold; see the service's alarms")
     result = replace(held.result, state=standing.state)
-    return service.signer.sign(result, subject=standing.node.name, nonce=nonce, expires=expires, now=now)
+    subject = standing.node.name
+    sign = partial(service.signer.sign, result, subject=subject, nonce=nonce, expires=expires, now=now)
+    return await asyncio.to_thread(sign)
 
 
 async def retire(service: Service, who: Who, given: str, *, reason: str) -> NodeRow:

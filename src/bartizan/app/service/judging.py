@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from bartizan.app.attest_again import NeedsFullLogs, NodeState, ReportedAgain, attest_again, begin, resume
 from bartizan.app.attest_node import Rules, attest_node
@@ -16,7 +17,7 @@ from bartizan.formats.result_json import decode_findings
 from bartizan.formats.tcg_log import decode_boot_log
 from bartizan.formats.tpm2 import decode_attest, decode_signature
 from bartizan.model.certificate import TrustAnchors
-from bartizan.model.digest import PCR_COUNT, HashAlg, PcrBanks
+from bartizan.model.digest import PCR_COUNT, HashAlg, PackedPcrs, PcrBanks
 from bartizan.model.evidence import Activation, Challenge, Enrolment, ReportedEvidence, ReportedQuote
 from bartizan.model.ima import ImaColumns, ImaList, ImaParts
 from bartizan.model.node import KeptBoot, NodeRecord
@@ -60,11 +61,17 @@ def challenge_for(record: NodeRecord, nonce: bytes, posture: bytes | None) -> Ch
     """What the quote must answer: all PCRs of the banks enrolled, with node, nonce and posture bound into it."""
     return Challenge(
         extra_data=bound_extra_data(record.uid, nonce, posture or b""),
-        selection={bank: frozenset(range(PCR_COUNT)) for bank in record.banks},
+        selection=all_pcrs_of(record.banks),
         pinned=record.pinned,
         recorded=False,
         binds_posture=True,
     )
+
+
+@cache
+def all_pcrs_of(banks: tuple[HashAlg, ...]) -> Mapping[int, frozenset[int]]:
+    """All PCRs of each of these banks."""
+    return {bank: frozenset(range(PCR_COUNT)) for bank in banks}
 
 
 def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFullLogs:
@@ -204,13 +211,12 @@ def split_pcrs(sent: Mapping[int, bytes], banks: Sequence[HashAlg]) -> PcrBanks:
     if sent.keys() != set(banks):
         asked = ", ".join(bank.label for bank in banks)
         raise DecodeError("evidence.pcrs", 0, f"the banks {asked} expected, found numbers {sorted(sent)}")
-    found: dict[HashAlg, dict[int, bytes]] = {}
+    found: dict[HashAlg, PackedPcrs] = {}
     for bank in banks:
-        values, size = sent[bank], bank.size
-        if len(values) != PCR_COUNT * size:
-            why = f"{PCR_COUNT} values of {size} bytes expected, found {len(values)} bytes"
-            raise DecodeError(f"evidence.pcrs.{bank.label}", 0, why)
-        found[bank] = {pcr: values[pcr * size : (pcr + 1) * size] for pcr in range(PCR_COUNT)}
+        try:
+            found[bank] = PackedPcrs(sent[bank], size=bank.size)
+        except ValueError as error:
+            raise DecodeError(f"evidence.pcrs.{bank.label}", 0, str(error)) from error
     return found
 
 

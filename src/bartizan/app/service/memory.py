@@ -10,8 +10,10 @@ from itertools import islice
 
 from bartizan.app.attest_again import NodeState
 from bartizan.app.service.judging import held_entries
+from bartizan.model.cbor import Encoded
 from bartizan.model.evidence import Enrolment
 from bartizan.model.node import NodeProgress, NodeRecord
+from bartizan.model.result import AttestationResult
 
 AT_ONCE = 64
 """States looked at for one that has to go."""
@@ -22,8 +24,9 @@ class Node:
     """A node while the service runs. lock: held from a request's nonce check to its commit, one request at a time.
 
     posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
-    the verdict that stands; renewed_at: when its history row was last written, in milliseconds; other_since: how many
-    attestations were accepted when another TPM first answered under the node's id.
+    the verdict that stands; renewed_at: when its history row was last written, in milliseconds; told: what the node was
+    told last, and of which result; other_since: how many attestations were accepted when another TPM first answered
+    under the node's id.
     """
 
     record: NodeRecord
@@ -35,6 +38,7 @@ class Node:
     digest: bytes = b""
     renewed_at: int = 0
     other_since: int | None = None
+    told: tuple[AttestationResult, Encoded] | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -73,10 +77,16 @@ class Memory:
         size = 0 if node.state is None else held_entries(node.state)
         self._held += size - self._used.pop(uid, 0)
         self._used[uid] = size
+        if not self._full:
+            return
         for dropped in list(islice(self._used, AT_ONCE)):
-            if dropped == uid or (len(self._used) <= self._states and self._held <= self._entries):
+            if dropped == uid or not self._full:
                 return
             self._drop(dropped)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._used) > self._states or self._held > self._entries
 
     def _drop(self, uid: str) -> None:
         """Let go of a state, unless somebody is at work with it."""
@@ -85,7 +95,7 @@ class Memory:
             return
         self._held -= self._used.pop(uid)
         if node is not None:
-            node.state = None
+            node.state = node.told = None
 
     @property
     def nodes(self) -> int:

@@ -7,7 +7,7 @@ HMAC-SHA256 over these and the node's id.
 
 import hmac
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bartizan.app.service.refusals import NonceError
 
@@ -26,6 +26,10 @@ class Nonces:
 
     key: bytes
     lifetime: int
+    _keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_keyed", hmac.new(self.key, digestmod="sha256"))
 
     def issue(self, uid: str, *, now: int, after: int) -> bytes:
         """A new nonce for a node. now: microseconds; after: the issue time of its last accepted one.
@@ -54,4 +58,6 @@ class Nonces:
         return issued
 
     def _mac(self, uid: str, head: bytes) -> bytes:
-        return hmac.digest(self.key, head + uid.encode(), "sha256")
+        mac = self._keyed.copy()  # `hmac.digest` lets go of the interpreter, and has to wait for it again
+        mac.update(head + uid.encode())
+        return mac.digest()

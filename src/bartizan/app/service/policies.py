@@ -9,6 +9,7 @@ from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.refusals import Conflict, Missing, NotAllowed, Unfit
 from bartizan.app.service.service import Service
 from bartizan.appraise.catalogue import load_policy
+from bartizan.model.policy import Policy
 from bartizan.store.rules import Author, StoredPolicy, activate_policy, active_policy, add_policy, find_policy
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -20,7 +21,7 @@ async def upload(service: Service, who: Who, raw: bytes) -> StoredPolicy:
     Raises:
         Unfit, PolicyError: it is no policy.
     """
-    name = await asyncio.to_thread(_name_of, service, raw)
+    name = (await asyncio.to_thread(named_policy, service, raw)).name
     return await change(
         service,
         who,
@@ -44,7 +45,7 @@ async def activate(service: Service, who: Who, number: int) -> StoredPolicy:
         if found.active:
             raise Conflict(f"policy {found.name} version {found.version} is in force already")
         second_person(service, found.created_by, author.account)
-        _name_of(service, found.document)
+        named_policy(service, found.document)
         activate_policy(connection, number, approver=author.account)
         return find_policy(connection, number) or found
 
@@ -89,18 +90,18 @@ def second_person(service: Service, first: str, second: str) -> None:
         raise NotAllowed("trust.two_persons is set: somebody else than who proposed it has to put it in force")
 
 
-def _name_of(service: Service, raw: bytes) -> str:
-    """The name of a policy that can be used.
+def named_policy(service: Service, raw: bytes) -> Policy:
+    """A policy that can be used.
 
     Raises:
         Unfit, PolicyError: it cannot.
     """
     try:
-        name = load_policy(raw.decode(), service.rules.rules.catalogue, source="policy").name
+        found = load_policy(raw.decode(), service.rules.rules.catalogue, source="policy")
     except UnicodeDecodeError as error:
         raise Unfit("policy: TOML in UTF-8 expected") from error
     except RecursionError as error:
         raise Unfit("policy: nested too deeply") from error
-    if NAME.fullmatch(name) is None:
-        raise Unfit(f"policy: a name of 1 to 128 characters of A-Z a-z 0-9 . _ - expected, found {name[:40]!a}")
-    return name
+    if NAME.fullmatch(found.name) is None:
+        raise Unfit(f"policy: a name of 1 to 128 characters of A-Z a-z 0-9 . _ - expected, found {found.name[:40]!a}")
+    return found

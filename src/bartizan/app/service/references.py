@@ -63,11 +63,8 @@ async def take_step(service: Service, who: Who, number: int, step: Step) -> Stor
         Missing: there is no such set. Conflict: its state does not lead there. Changed: it is not what the asker saw.
         Unfit: it would be valid for no time. NotAllowed: it needs a second person.
     """
-    if step.valid_from is not None and step.valid_until is not None and step.valid_from >= step.valid_until:
-        raise Unfit("valid_until: behind valid_from expected")
-
     stored = await service.read(lambda connection: stored_set(connection, number))
-    _may_go(stored, step)
+    may_go(stored, step)
     if step.to is ReferenceState.APPROVED:
         second_person(service, stored.created_by, who.account)
     document = await asyncio.to_thread(_changed, stored.document, step)
@@ -110,12 +107,14 @@ def stored_set(connection: Connection, number: int) -> StoredSet:
     return found
 
 
-def _may_go(stored: StoredSet, step: Step) -> None:
+def may_go(stored: StoredSet, step: Step) -> None:
     """Nothing, if a set may take this step.
 
     Raises:
-        Conflict, Changed: it may not.
+        Conflict, Changed: it may not. Unfit: it would be valid for no time.
     """
+    if step.valid_from is not None and step.valid_until is not None and step.valid_from >= step.valid_until:
+        raise Unfit("valid_until: behind valid_from expected")
     if step.seen is not None and step.seen != stored.digest:
         raise Changed("it was changed since; look at it again")
     if step.to not in LEADS_TO[ReferenceState(stored.state)]:
@@ -123,10 +122,11 @@ def _may_go(stored: StoredSet, step: Step) -> None:
 
 
 def _changed(document: bytes, step: Step) -> bytes:
-    return encode_reference(_after(decode_reference(document), step))
+    return encode_reference(after_step(decode_reference(document), step))
 
 
-def _after(found: ReferenceSet, step: Step) -> ReferenceSet:
+def after_step(found: ReferenceSet, step: Step) -> ReferenceSet:
+    """The set as it is after a step."""
     if step.to is not ReferenceState.APPROVED:
         return replace(found, state=step.to)
     return replace(

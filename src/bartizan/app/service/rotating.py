@@ -1,5 +1,7 @@
 """A new key for signing results, by a person's wish."""
 
+import asyncio
+
 import structlog
 from sqlalchemy import Connection
 
@@ -15,18 +17,18 @@ log = structlog.get_logger("bartizan.service")
 async def rotate_keys(service: Service, who: Who) -> int:
     """Make a new key; when it will sign, in milliseconds since 1970 UTC.
 
-    The file comes first, and outside of the transaction, which may be tried twice; the log has it also where the
-    audit's entry then fails. Nothing waits between the question and the file, so that of two wishes one is refused.
+    The key comes first, and outside of the transaction, which may be tried twice; the log has it also where the
+    audit's entry then fails.
 
     Raises:
-        Conflict: one is announced already, or the operator's own key signs. ConfigError: it cannot be written.
+        Conflict: one is announced already, or the operator's own key signs.
+        ConfigError, ConnectorError: it cannot be made.
     """
     now, signer = service.clock(), service.signer
-    if signer.own is not None:
-        raise Conflict("trust.ear_key in the settings names the key that signs; to change it, put another file there")
-    if signer.announcing(now):
+    if signer.store.fixed is not None:
+        raise Conflict(signer.store.fixed)
+    if not await asyncio.to_thread(signer.announce, now):
         raise Conflict("a new key is announced already; it has to be in use before the next one")
-    signer.rotate(now)
     log.info("a new key for results", by=who.account)
 
     def made(_: Connection, __: Author) -> int:

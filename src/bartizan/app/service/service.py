@@ -17,6 +17,7 @@ from bartizan.app.service.clock import Clock, Now, system_clock
 from bartizan.app.service.enrolling import Enrolling
 from bartizan.app.service.housekeeping import Housekeeping
 from bartizan.app.service.keeping import Keeper
+from bartizan.app.service.key_stores import key_store
 from bartizan.app.service.keys import new_nonce_key, nonce_key
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.nonces import Nonces
@@ -24,6 +25,7 @@ from bartizan.app.service.reappraising import Reappraising
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Settings
 from bartizan.app.service.signing import Signer
+from bartizan.app.service.statements import Statements, tell
 from bartizan.app.service.storm import Storm
 from bartizan.app.service.syslog import Syslog
 from bartizan.app.service.watch import Watch
@@ -35,6 +37,7 @@ from bartizan.store.writer import Writer
 
 Given = TypeVar("Given")
 RELOAD_SECONDS = 5
+STATEMENTS_SECONDS = 30
 log = structlog.get_logger("bartizan.service")
 
 
@@ -54,11 +57,13 @@ class Service:
     enrolling: Enrolling
     reappraising: Reappraising
     watch: Watch
+    statements: Statements
     syslog: Syslog
     attempts: Attempts
     housekeeping: Housekeeping
     started: Now
     rules_wanted: bool = False
+    trying: bool = False
 
     async def read(self, query: Callable[[Connection], Given]) -> Given:
         """What a query finds, asked in a thread of its own."""
@@ -90,6 +95,22 @@ class Service:
                 except Exception:  # the outermost loop: what stops one reading must not stop the next
                     log.exception("the rules could not be read")
 
+    async def check_statements(self) -> None:
+        """Say it where the database holds statements that were not made here."""
+        now = self.clock()
+        why, standing = await self.read(lambda connection: self.statements.look(connection, now))
+        if (why is not None) != standing:
+            await self.write(lambda connection: tell(connection, why, now=now))
+
+    async def keep_statements(self) -> None:
+        """Look at the statements now and then, until cancelled."""
+        while True:
+            try:
+                await self.check_statements()
+            except Exception:  # the outermost loop, as above
+                log.exception("the statements could not be checked")
+            await asyncio.sleep(STATEMENTS_SECONDS)
+
 
 @asynccontextmanager
 async def open_service(settings: Settings, *, clock: Clock = system_clock) -> AsyncIterator[Service]:
@@ -101,6 +122,7 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
     folder = settings.folder
     anchors = load_roots(Path(settings.trust.roots)) if settings.trust.roots else built_in_roots()
     key = nonce_key(folder / "keys")
+    signer = Signer(store=key_store(settings), lifetime=settings.trust.ear_lifetime)
     attestation = settings.attestation
     with open_database(settings.database_url) as engine:
         rules, interning = RuleBook(), Interning()
@@ -136,15 +158,12 @@ async def open_service(settings: Settings, *, clock: Clock = system_clock) -> As
                 memory=memory,
                 rules=rules,
                 keeper=keeper,
-                signer=Signer(
-                    folder=folder / "keys" / "ear",
-                    lifetime=settings.trust.ear_lifetime,
-                    own=Path(settings.trust.ear_key) if settings.trust.ear_key else None,
-                ),
+                signer=signer,
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, clock=clock),
                 watch=Watch(writer=writer, memory=memory, settings=attestation, clock=clock, set_back=void_nonces),
+                statements=Statements(signer=signer),
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
                 housekeeping=Housekeeping(writer=writer, interning=interning, settings=settings.storage, clock=clock),
@@ -167,6 +186,7 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
         asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
         asyncio.create_task(service.keep_rules(), name="bartizan-rules"),
+        asyncio.create_task(service.keep_statements(), name="bartizan-statements"),
     ]
     try:
         yield

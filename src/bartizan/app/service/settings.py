@@ -59,10 +59,22 @@ class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     entries: int = 4_000_000
 
 
+class Pkcs11(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Result keys in a PKCS#11 token.
+
+    module: the token's library, a file; token: its label; label: the keys' own; pin_file: holds the user's PIN.
+    """
+
+    module: str = ""
+    token: str = ""
+    label: str = "bartizan-results"
+    pin_file: str = ""
+
+
 class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Whom to trust. roots: a folder of TPM CAs instead of those that ship; ear_lifetime: seconds.
 
-    ear_key: a PEM file with an EC P-256 key; without one, keys are made and rotated.
+    ear_key: a PEM file with an EC P-256 key; pkcs11: a token instead of it; without both, keys are made and rotated.
     two_persons: whoever proposed Reference Values, or put in a policy, is not the one who puts them in force;
     nobody goes back to the shipped policy alone, or makes a token of another account.
     """
@@ -70,6 +82,7 @@ class Trust(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     roots: str = ""
     ear_lifetime: int = 300
     ear_key: str = ""
+    pkcs11: Pkcs11 = Pkcs11()
     two_persons: bool = False
 
 
@@ -151,12 +164,29 @@ def _check_places(settings: Settings, source: str) -> None:
         ("listen.certificate", listen.certificate),
         ("listen.key", listen.key),
         ("trust.ear_key", trust.ear_key),
+        ("trust.pkcs11.module", trust.pkcs11.module),
+        ("trust.pkcs11.pin_file", trust.pkcs11.pin_file),
     ):
         if value and not Path(value).is_file():
             raise ConfigError(f"{source}: {name}: {value} is no file")
+    _check_token(trust, source)
     if trust.roots and not Path(trust.roots).is_dir():
         raise ConfigError(f"{source}: trust.roots: {trust.roots} is no folder")
     if settings.storage.database and not settings.storage.database.startswith("sqlite:///"):
         raise ConfigError(f"{source}: storage.database: a URL that begins with sqlite:/// expected")
     if listen.url and not listen.url.startswith(("https://", "http://")):
         raise ConfigError(f"{source}: listen.url: a URL that begins with https:// expected, found {listen.url}")
+
+
+def _check_token(trust: Trust, source: str) -> None:
+    """A PKCS#11 token that is half named, or named beside another key.
+
+    Raises:
+        ConfigError: it is.
+    """
+    token = trust.pkcs11
+    given = [bool(token.module), bool(token.token), bool(token.pin_file)]
+    if any(given) and not all([*given, token.label]):
+        raise ConfigError(f"{source}: trust.pkcs11: module, token, label and pin_file go together; one is missing")
+    if token.module and trust.ear_key:
+        raise ConfigError(f"{source}: trust.ear_key and trust.pkcs11 both name the key that signs results; take one")

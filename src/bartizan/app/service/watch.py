@@ -27,7 +27,9 @@ BEAT_EVERY = 5 * SECOND
 AT_ONCE = 10_000
 """Nodes marked in one look."""
 MASS_SHARE, MASS_LEAST = 0.2, 5
-"""So large a part of the fleet, and so many nodes, late at once are the service's or the network's fault."""
+"""So large a part of the fleet, and so many nodes, overdue at once are the service's or the network's fault."""
+OVERDUE_SHARE = 0.25
+"""Of the time after which a node is late: overdue for so long it may be one of many that are silent."""
 MASS = "mass-late"
 HAPPENED = ("away", "damaged")
 """Alarms about something that happened, not about what still is: they end with the next start, or by themselves."""
@@ -123,7 +125,7 @@ class Watch:
         return found
 
     def _say(self, connection: Connection, silence: Silence, names: list[str], at: int) -> None:
-        mass = _mass(connection) if names else None
+        mass = self._mass(connection, at) if names else None
         if mass is not None:
             raise_alarm(connection, MASS, mass, now=at)
             log.warning("many nodes late at once", why=mass)
@@ -135,22 +137,26 @@ class Watch:
         """The alarm about many ends when they are many no more; those about what happened, after their time."""
         for one in alarms(connection, standing=True):
             over = one.kind in HAPPENED and at - one.raised_at > SHOWN
-            if over or (one.kind == MASS and _mass(connection) is None):
+            if over or (one.kind == MASS and self._mass(connection, at) is None):
                 clear_alarms(connection, one.kind, now=at)
+
+    def _mass(self, connection: Connection, at: int) -> str | None:
+        """What to say if so many nodes are behind that it is nobody's own silence.
+
+        Those count too that are overdue and not late yet: nodes come one after the other through a whole period, so
+        that a site that fell silent at once goes late node by node.
+        """
+        fleet = counts(connection)
+        overdue = due_before(connection, at - round(self.settings.late * OVERDUE_SHARE * SECOND))
+        missing, every = fleet[Silence.LATE] + fleet[Silence.EXPIRED] + overdue, sum(fleet.values())
+        if missing < MASS_LEAST or missing < MASS_SHARE * every:
+            return None
+        return f"{missing} of {every} nodes are overdue at once: look at the network and at this service first"
 
 
 def _started(connection: Connection, at: int) -> None:
     for kind in HAPPENED:
         clear_alarms(connection, kind, now=at)
-
-
-def _mass(connection: Connection) -> str | None:
-    """What to say if so many nodes are behind that it is nobody's own silence."""
-    fleet = counts(connection)
-    late, every = fleet[Silence.LATE] + fleet[Silence.EXPIRED], sum(fleet.values())
-    if late < MASS_LEAST or late < MASS_SHARE * every:
-        return None
-    return f"{late} of {every} nodes are late at once: look at the network and at this service first"
 
 
 def _was_away(connection: Connection, away: int, now: int) -> int:

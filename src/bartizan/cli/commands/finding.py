@@ -1,5 +1,6 @@
 """`bartizan finding`: what is not in order across the fleet, and what people say of it."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -8,20 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.cli.asking import asking
+from bartizan.cli.completing import checks
 from bartizan.cli.console import GOOD, console, counted, mark, urgency
 from bartizan.cli.options import AsJson
-from bartizan.cli.times import until
+from bartizan.cli.statements import Reason, Scope, Until, ended, listed, stated
 from bartizan.cli.watching import EVERY, Every, Look, Watch, watch
-from bartizan.cli.wording import ago, hint, now, say, show_document, table_of, wide
+from bartizan.cli.wording import ago, hint, say, show_document, table_of, wide
 from bartizan.connectors.service.client import ServiceClient
-from bartizan.connectors.service.documents import Acknowledgement, FindingGroup, FindingGroups
+from bartizan.connectors.service.documents import FindingGroup, FindingGroups
 from bartizan.model.result import Tier
 
 PATH = "/v1/acknowledgements"
 app = typer.Typer(no_args_is_help=True, help="What is not in order across the fleet.", rich_markup_mode=None)
-Scope = Annotated[str, typer.Option("--scope", help="For which nodes: node:NAME, role:ROLE or all.", metavar="SCOPE")]
-Until = Annotated[str, typer.Option("--until", help="30m, 4h, 7d, or a time in UTC.", metavar="TIME")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the audit.", metavar="TEXT")]
 
 
 @app.command("list")
@@ -73,7 +72,9 @@ def _table(groups: list[FindingGroup]) -> Table:
 def acknowledge(
     client: ServiceClient,
     *,
-    check: Annotated[str, typer.Argument(help="The check, as `finding list` shows it.", metavar="CHECK")],
+    check: Annotated[
+        str, typer.Argument(help="The check, as `finding list` shows it.", metavar="CHECK", autocompletion=checks)
+    ],
     scope: Scope,
     reason: Reason,
     end: Until,
@@ -87,12 +88,12 @@ def acknowledge(
 
     Exit: 0 acknowledged, 2 refused, 3 the service cannot be asked.
     """
-    wanted = {"check": check, "scope": scope, "reason": reason, "expires_at": until(end, option="--until", now=now())}
-    made = client.send("POST", PATH, Acknowledgement, wanted | ({} if path is None else {"path": path}))
+    more: dict[str, str | datetime | None] = {"check": check, "path": path}
+    made = stated(client, PATH, scope=scope, reason=reason, end=end, more=more)
     if as_json:
         show_document({"acknowledgement": made})
     else:
-        say(f"acknowledged: {made.check} for {made.scope}, ends {ago(made.expires_at)}")
+        say(f"acknowledged: {made.check} for {made.scope}, ends {ago(made.ends_at)}")
         hint(f"bartizan finding withdraw {made.id}: take it back")
     return GOOD
 
@@ -109,23 +110,9 @@ def acknowledged(
 
     Example: `bartizan finding acknowledged --all`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
     """
-    found = list(client.items(PATH, Acknowledgement, [("current", None if show_all else True)]))
-    if as_json:
-        show_document({"acknowledgements": found})
-    elif found:
-        rows = [[str(one.id), one.check, one.scope, _end(one), one.created_by, _said(one)] for one in found]
-        console.print(table_of(["id", "check", "for", "ends", "by", "reason"], rows, fold="reason"))
-    else:
+    if not listed(client, PATH, name="acknowledgements", show_all=show_all, as_json=as_json):
         say("no acknowledgement counts now" if not show_all else "nothing was ever acknowledged")
     return GOOD
-
-
-def _end(one: Acknowledgement) -> str:
-    return f"withdrawn {ago(one.ended_at)}" if one.ended_at is not None else ago(one.expires_at)
-
-
-def _said(one: Acknowledgement) -> str:
-    return one.reason + (f" [{one.path}]" if one.path else "")
 
 
 @app.command()
@@ -142,9 +129,5 @@ def withdraw(
 
     Exit: 0 withdrawn, 2 refused, 3 the service cannot be asked.
     """
-    client.send("DELETE", f"{PATH}/{number}", type(None))
-    if as_json:
-        show_document({"withdrawn": number})
-    else:
-        say(f"withdrawn: acknowledgement {number}")
-    return GOOD
+    text = f"withdrawn: acknowledgement {number}"
+    return ended(client, PATH, number, name="withdrawn", text=text, as_json=as_json)

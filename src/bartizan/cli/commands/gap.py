@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bartizan.cli.asking import asking
 from bartizan.cli.commands.node import path_of
+from bartizan.cli.completing import nodes
 from bartizan.cli.console import GOOD, console, counted
 from bartizan.cli.options import AsJson
 from bartizan.cli.wording import hint, level_text, say, show_document
@@ -41,7 +42,9 @@ HIGHEST = 6
 def gap(
     client: ServiceClient,
     *,
-    node: Annotated[str | None, typer.Option("--node", help="Of this node alone.", metavar="NODE")] = None,
+    node: Annotated[
+        str | None, typer.Option("--node", help="Of this node alone.", metavar="NODE", autocompletion=nodes)
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Say what keeps the fleet's nodes from their next level, what keeps most first, and what would lift them.

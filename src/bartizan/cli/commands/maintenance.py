@@ -5,13 +5,12 @@ from typing import Annotated
 import typer
 
 from bartizan.cli.asking import asking
-from bartizan.cli.commands.finding import Reason, Scope, Until
-from bartizan.cli.console import GOOD, console
+from bartizan.cli.console import GOOD
 from bartizan.cli.options import AsJson
+from bartizan.cli.statements import Reason, Scope, Until, ended, listed, stated
 from bartizan.cli.times import until
-from bartizan.cli.wording import clock, hint, now, say, show_document, table_of
+from bartizan.cli.wording import clock, hint, now, say, show_document
 from bartizan.connectors.service.client import ServiceClient
-from bartizan.connectors.service.documents import Window
 
 PATH = "/v1/maintenance"
 app = typer.Typer(no_args_is_help=True, help="Maintenance windows: who works on what.", rich_markup_mode=None)
@@ -29,16 +28,7 @@ def list_windows(
 
     Example: `bartizan maintenance list --all`. Exit: 0 listed, 2 refused, 3 the service cannot be asked.
     """
-    found = list(client.items(PATH, Window, [("current", None if show_all else True)]))
-    if as_json:
-        show_document({"windows": found})
-    elif found:
-        rows = [
-            [str(one.id), one.scope, clock(one.begins_at), clock(one.ends_at), f"{one.created_by}: {one.reason}"]
-            for one in found
-        ]
-        console.print(table_of(["id", "for", "from", "until", "who, why"], rows, fold="who, why"))
-    else:
+    if not listed(client, PATH, name="windows", show_all=show_all, as_json=as_json):
         say("no maintenance window is open" if not show_all else "there never was a maintenance window")
         hint("  bartizan maintenance open --scope node:NAME --until 4h --reason TEXT")
     return GOOD
@@ -62,10 +52,8 @@ def open_window(
 
     Exit: 0 open, 2 refused, 3 the service cannot be asked.
     """
-    wanted = {"scope": scope, "reason": reason, "ends_at": until(end, option="--until", now=now())}
-    if begin is not None:
-        wanted["begins_at"] = until(begin, option="--from", now=now())
-    made = client.send("POST", PATH, Window, wanted)
+    begins = None if begin is None else until(begin, option="--from", now=now())
+    made = stated(client, PATH, scope=scope, reason=reason, end=end, more={"begins_at": begins})
     if as_json:
         show_document({"window": made})
     else:
@@ -88,9 +76,5 @@ def close(
 
     Exit: 0 closed, 2 refused, 3 the service cannot be asked.
     """
-    client.send("DELETE", f"{PATH}/{number}", type(None))
-    if as_json:
-        show_document({"closed": number})
-    else:
-        say(f"closed: maintenance window {number}")
-    return GOOD
+    text = f"closed: maintenance window {number}"
+    return ended(client, PATH, number, name="closed", text=text, as_json=as_json)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bartizan.cli.asking import asking
+from bartizan.cli.completing import checks, nodes
 from bartizan.cli.console import GOOD, NO_PLACE, console, counted, signed
 from bartizan.cli.options import AsJson
 from bartizan.cli.watching import EVERY, Every, Look, Watch, watch
@@ -33,7 +34,7 @@ from bartizan.errors import DeclinedError
 
 MISSING = 404
 app = typer.Typer(no_args_is_help=True, help="Nodes: who is enrolled, and how far trusted now.", rich_markup_mode=None)
-NodeName = Annotated[str, typer.Argument(help="A node's name, or its id.", metavar="NODE")]
+NodeName = Annotated[str, typer.Argument(help="A node's name, or its id.", metavar="NODE", autocompletion=nodes)]
 Limit = Annotated[int | None, typer.Option("--limit", help="At most so many; all without it.", metavar="N", min=1)]
 
 
@@ -77,7 +78,8 @@ def list_nodes(
     ] = None,
     contraindicated: Annotated[bool, typer.Option("--contraindicated", help="Only these.")] = False,
     check: Annotated[
-        str | None, typer.Option("--check", help="Nodes where this check is not in order.", metavar="ID")
+        str | None,
+        typer.Option("--check", help="Nodes where this check is not in order.", metavar="ID", autocompletion=checks),
     ] = None,
     retired: Annotated[bool, typer.Option("--retired", help="Retired nodes instead of the enrolled.")] = False,
     sort: Annotated[Order, typer.Option("--sort", help="In which order.")] = Order.NAME,

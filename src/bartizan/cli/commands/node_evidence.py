@@ -63,7 +63,7 @@ def _row(item: Finding) -> list[str | Text]:
     if item.keeps_down:
         why.append(f" {signed('→')} keeps it from the next level", style="bold")
     for said in item.acknowledged:
-        why.append(f" (known until {clock(said.expires_at)}, {said.created_by}: {said.reason})", style="cyan")
+        why.append(f" (known until {clock(said.ends_at)}, {said.created_by}: {said.reason})", style="cyan")
     return [mark(Tier(item.tier)), item.check, why]
 
 

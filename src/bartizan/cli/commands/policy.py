@@ -8,18 +8,20 @@ from rich.text import Text
 
 from bartizan.app.evidence_folder import read_file
 from bartizan.cli.asking import asking
+from bartizan.cli.completing import policies
 from bartizan.cli.console import GOOD, console, signed
 from bartizan.cli.options import AsJson
+from bartizan.cli.trials import followed, told
 from bartizan.cli.wording import ago, hint, say, show_document, table_of
 from bartizan.connectors.service.client import ServiceClient
-from bartizan.connectors.service.documents import Policy, PolicyText
+from bartizan.connectors.service.documents import Policy, PolicyText, Trial
 from bartizan.model.node import Role
 
 PATH = "/v1/policies"
 MAX_POLICY = 1 << 20
 JUDGED_ANEW = "every node is judged anew, without being asked; bartizan reappraisal: how far that is"
 app = typer.Typer(no_args_is_help=True, help="Appraisal policies of the service.", rich_markup_mode=None)
-Number = Annotated[int, typer.Argument(help="As `policy list` shows it.", metavar="ID", min=1)]
+Number = Annotated[int, typer.Argument(help="As `policy list` shows it.", metavar="ID", min=1, autocompletion=policies)]
 
 
 @app.command("list")
@@ -82,8 +84,27 @@ def upload(
         show_document({"policy": made})
     else:
         say(f"put in: {made.name} version {made.version}, not in force yet")
-        hint(f"  bartizan policy activate {made.id}")
+        hint(f"  bartizan policy try {file}, then bartizan policy activate {made.id}")
     return GOOD
+
+
+@app.command("try")
+@asking(Role.SECURITY_OFFICER)
+def try_policy(
+    client: ServiceClient,
+    *,
+    file: Annotated[Path, typer.Argument(help="A policy (TOML).", metavar="FILE")],
+    as_json: AsJson = False,
+) -> int:
+    """Say what a policy would do to the fleet: who would fall or rise, and why. Nothing is written, no node is asked.
+
+    Example: `bartizan policy try strict.toml`. Needs the role operator or security-officer.
+
+    Exit: 0 nobody would fall, 1 somebody would, 2 refused, 3 the service cannot be asked.
+    """
+    raw = read_file(file, limit=MAX_POLICY)
+    trial = followed(client.lines(f"{PATH}/trial", Trial, raw, "application/toml"))
+    return told(trial, what=str(file), as_json=as_json)
 
 
 @app.command()

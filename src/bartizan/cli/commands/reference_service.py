@@ -1,35 +1,49 @@
 """`bartizan reference service`: Reference Values at a service, from proposal to end. Folders stay as they are."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.text import Text
 
 from bartizan.app.reference_folder import read_reference, write_new
 from bartizan.cli.asking import asking
-from bartizan.cli.commands.finding import Reason
 from bartizan.cli.commands.policy import JUDGED_ANEW
 from bartizan.cli.commands.reference_out import Force, Out
+from bartizan.cli.completing import references
 from bartizan.cli.console import GOOD, console, signed
 from bartizan.cli.options import AsJson
+from bartizan.cli.statements import Reason
 from bartizan.cli.times import until
+from bartizan.cli.trials import followed, told
 from bartizan.cli.wording import ago, hint, now, say, show_document, table_of
 from bartizan.connectors.service.client import ServiceClient
-from bartizan.connectors.service.documents import Reference
+from bartizan.connectors.service.documents import Reference, StepTried, Trial
 from bartizan.formats.reference_file import decode_reference, encode_reference
 from bartizan.model.node import Role
 from bartizan.model.reference import ReferenceState
 
 PATH = "/v1/references"
 app = typer.Typer(no_args_is_help=True, help="Reference Values at a service.", rich_markup_mode=None)
-Number = Annotated[int, typer.Argument(help="As `reference service list` shows it.", metavar="ID", min=1)]
+Number = Annotated[
+    int, typer.Argument(help="As `reference service list` shows it.", metavar="ID", min=1, autocompletion=references)
+]
 STATES = {
     ReferenceState.PROPOSED: ("– proposed", "magenta"),
     ReferenceState.APPROVED: ("✔ approved", "green"),
     ReferenceState.RETIRED: ("– retired", "dim"),
     ReferenceState.REVOKED: ("✘ revoked", "bold red"),
 }
+
+
+class Ended(StrEnum):
+    """The states that a set can be tried in."""
+
+    APPROVED = "approved"
+    RETIRED = "retired"
+    REVOKED = "revoked"
 
 
 @app.command("list")
@@ -85,8 +99,31 @@ def upload(
         show_document({"reference": made})
     else:
         say(f"proposed: {made.name} version {made.version}; it counts for nobody yet")
+        hint(f"  bartizan reference service try {made.id}: what that would do to the fleet")
         hint(f"  bartizan reference service approve {made.id} --reason TEXT")
     return GOOD
+
+
+@app.command("try")
+@asking(Role.SECURITY_OFFICER)
+def try_reference(
+    client: ServiceClient,
+    *,
+    number: Number,
+    to: Annotated[
+        Ended, typer.Option("--as", help="The state that the set would be in.", metavar="STATE")
+    ] = Ended.APPROVED,
+    as_json: AsJson = False,
+) -> int:
+    """Say what a set would do to the fleet if it were approved, retired or revoked. Nothing is written.
+
+    Example: `bartizan reference service try 2 --as approved`. Needs the role operator or security-officer.
+
+    Exit: 0 no node would fall, 1 some would, 2 refused, 3 the service cannot be asked.
+    """
+    wanted = msgspec.json.encode(StepTried(to=to.value))
+    trial = followed(client.lines(f"{PATH}/{number}/trial", Trial, wanted, "application/json"))
+    return told(trial, what=f"Reference Values {number} as {to.value}", as_json=as_json)
 
 
 @app.command()

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from bartizan.cli.asking import asking
-from bartizan.cli.commands.finding import Reason
 from bartizan.cli.console import GOOD, NO_PLACE, console
 from bartizan.cli.options import AsJson
+from bartizan.cli.statements import Reason
 from bartizan.cli.wording import ago, hint, say, show_document, table_of
 from bartizan.connectors.service.client import ServiceClient
 from bartizan.connectors.service.documents import Review

@@ -85,11 +85,14 @@ def _config() -> None:
 @config.command()
 @reporting
 def check(file: ConfigFile = None, data: DataFolder = None, as_json: AsJson = False) -> int:
-    """Read the settings and show them as understood, defaults included.
+    """Read the settings and show them as understood, defaults included; a key of yours for results signs once.
 
-    Exit: 0 they can be used, 2 they cannot.
+    Exit: 0 they can be used, 2 they cannot, 3 a PKCS#11 token does not answer.
     """
-    found = msgspec.to_builtins(settings_of(file, data))
+    from bartizan.app.service.key_stores import proved  # noqa: PLC0415  as above
+
+    settings = settings_of(file, data)
+    found = msgspec.to_builtins(settings) | {"result_key": proved(settings)}
     if as_json:
         print_json(found)
         return GOOD
@@ -97,7 +100,8 @@ def check(file: ConfigFile = None, data: DataFolder = None, as_json: AsJson = Fa
     table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     for name, value in _rows(found, ""):
-        table.add_row(name, Text("(empty)" if value == "" else str(value), style="dim" if value == "" else ""))
+        empty = "(empty)" if value == "" else "(made and rotated)" if value is None else ""
+        table.add_row(name, Text(empty or str(value), style="dim" if empty else ""))
     console.print(table)
     return GOOD
 

@@ -27,6 +27,7 @@ LONGEST_PAUSE = 30
 """Seconds that are waited for a service that is busy; asked for longer than that, it counts as one that failed."""
 SECONDS = re.compile(r"[0-9]{1,6}")
 JSON = "application/json"
+JSON_LINES = "application/jsonl"
 PROBLEM = "application/problem+json"
 
 
@@ -41,7 +42,12 @@ class ServiceClient:
     """A way to one service. Every method raises DeclinedError where it says no, ConnectorError where it cannot."""
 
     def __init__(
-        self, reach: Reach, *, transport: httpx.BaseTransport | None = None, pause: Callable[[float], None] = time.sleep
+        self,
+        reach: Reach,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.url = checked_url(reach.url)
         if reach.pin is not None and not self.url.startswith("https:"):
@@ -54,7 +60,7 @@ class ServiceClient:
             base_url=self.url,
             headers=headers,
             transport=transport or httpx.HTTPTransport(verify=tls_context(reach.pin)),
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
             trust_env=False,
         )
 
@@ -109,6 +115,18 @@ class ServiceClient:
         """What a file answers that was sent as it is."""
         return self._decoded(self._write("POST", path, content, media_type, query), kind)
 
+    def lines(self, path: str, kind: type[Kind], content: bytes, media_type: str) -> Iterator[Kind]:
+        """What is answered line by line to what was sent, while it comes."""
+        headers = {"Content-Type": media_type, "Accept": JSON_LINES}
+        try:
+            with self._http.stream("POST", path, content=content, headers=headers) as answer:
+                if not answer.is_success:
+                    self._good(answer, answer.read())
+                for line in _bounded(answer.iter_bytes(), self.url):
+                    yield self._decoded(line, kind)
+        except httpx.HTTPError as error:
+            raise out_of_reach(self.url, error) from error
+
     def _write(self, method: str, path: str, content: bytes | None, kind: str, query: Query | None = None) -> bytes:
         headers = {} if content is None else {"Content-Type": kind}
         answer, raw = self._once(
@@ -156,6 +174,18 @@ class ServiceClient:
             raise ConnectorError(
                 f"{self.url}: its answer is not what was expected: {error}; are service and client of the same version?"
             ) from error
+
+
+def _bounded(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
+    """Whole lines without their ends; one that does not end makes no memory full."""
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        *whole, rest = held.split(b"\n")
+        held = bytearray(rest)
+        if len(held) > MAX_ANSWER:
+            raise ConnectorError(f"{url}: its answer is over the limit of {MAX_ANSWER} bytes")
+        yield from (bytes(line) for line in whole)
 
 
 def _given(query: Query) -> dict[str, Any]:

@@ -156,24 +156,12 @@ class Review(Document, frozen=True):
     reason: str | None
 
 
-class Acknowledgement(Document, frozen=True):
-    """What somebody says of a finding, for a time."""
+class Statement(Document, frozen=True):
+    """What somebody says of nodes, for a time: a maintenance window, or an acknowledgement, which has a check."""
 
     id: int
-    check: str
-    scope: str
+    check: str | None
     path: str | None
-    reason: str
-    expires_at: datetime
-    ended_at: datetime | None
-    created_at: datetime
-    created_by: str
-
-
-class Window(Document, frozen=True):
-    """A maintenance window."""
-
-    id: int
     scope: str
     reason: str
     begins_at: datetime
@@ -193,14 +181,14 @@ class Finding(Document, frozen=True):
     why: str
     fix: str
     keeps_down: bool
-    acknowledged: list[Acknowledgement]
+    acknowledged: list[Statement]
 
 
 class NodeFindings(Document, frozen=True):
     """What is not in order at a node, and the windows that it is in."""
 
     node: str
-    maintenance: list[Window]
+    maintenance: list[Statement]
     items: list[Finding]
 
 
@@ -310,3 +298,43 @@ class AuditEntry(Document, frozen=True):
     action: str
     target: str
     detail: str
+
+
+class StepTried(msgspec.Struct, frozen=True, kw_only=True):
+    """The state that a set is tried in."""
+
+    to: str
+
+
+class Standing(Document, frozen=True):
+    """Nodes at each level, and how many are contraindicated."""
+
+    levels: dict[str, int]
+    contraindicated: int
+
+
+class Moved(Document, frozen=True):
+    """A node that would stand elsewhere by the rules that were tried."""
+
+    node: str
+    before: int
+    after: int
+    contraindicated_before: bool
+    contraindicated_after: bool
+    worse: bool
+    check: str
+    why: str
+
+
+class Trial(Document, frozen=True):
+    """How far a trial is; the last line, `ended`, names nodes."""
+
+    ended: bool
+    total: int
+    done: int
+    unjudged: int
+    worse: int
+    better: int
+    before: Standing
+    after: Standing
+    moved: list[Moved]

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import structlog
-from litestar.enums import ScopeType
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Send
 from sqlalchemy.exc import SQLAlchemyError
 
 from bartizan.app.service.refusals import InReview, LogsWanted, NonceError
 from bartizan.app.service.service import Service
-from bartizan.app.service.verdicts import keeps_down
 from bartizan.errors import BartizanError, DecodeError, VerifyError
 from bartizan.formats.agent_message import (
     MAX_ENROL,
@@ -59,10 +57,8 @@ class AgentEndpoint:
             "evidence": _Call(self._evidence, MAX_MESSAGE),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == ScopeType.WEBSOCKET:
-            return
         try:
             answer = await self._answer(scope, receive)
         except Exception:  # the outermost loop: a bug must not take the connection, or anyone else, with it
@@ -139,14 +135,7 @@ class AgentEndpoint:
             offer = await attesting.refused_offer(request.node, at_once=type(error) in AT_ONCE)
             log.info("attestation refused", node=request.node, why=str(error))
             return refused(error, offer)
-        result = accepted.result
-        said = {
-            "level": result.level,
-            "state": result.state.value,
-            "contraindicated": result.contraindicated,
-            "keeps_down": keeps_down(result),
-        }
-        return good({"result": said}, accepted.offer)
+        return good({"result": accepted.told}, accepted.offer)
 
 
 def _declared(headers: Mapping[bytes, bytes], *, most: int) -> int | None:

@@ -3,16 +3,18 @@
 import msgspec
 from litestar import get
 
-from bartizan.app.service.beside import acknowledged, seen_acknowledgements, seen_windows, windows_of
+from bartizan.app.service.beside import about, acknowledged, seen
 from bartizan.app.service.changes import Who
 from bartizan.app.service.fleet import seen_node
 from bartizan.app.service.service import Service
+from bartizan.model.statement import StatementKind
 from bartizan.store.findings import OpenFinding, finding_groups, open_findings
-from bartizan.web.api.acknowledgements import AcknowledgementShown, acknowledgement_shown
 from bartizan.web.api.caller import Asker, Serving
-from bartizan.web.api.maintenance import WindowShown, window_shown
 from bartizan.web.api.operation import Described
 from bartizan.web.api.shapes import PathName
+from bartizan.web.api.statements import StatementShown, statement_shown
+
+ACKNOWLEDGEMENT, MAINTENANCE = StatementKind.ACKNOWLEDGEMENT, StatementKind.MAINTENANCE
 
 
 class FindingShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,14 +28,14 @@ class FindingShown(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     fix: str
     keeps_down: bool
-    acknowledged: list[AcknowledgementShown]
+    acknowledged: list[StatementShown]
 
 
 class NodeFindings(msgspec.Struct, frozen=True, kw_only=True):
     """What is not in order at a node, and the maintenance windows that it is in now."""
 
     node: str
-    maintenance: list[WindowShown]
+    maintenance: list[StatementShown]
     items: list[FindingShown]
 
 
@@ -95,19 +97,19 @@ async def node_findings(service: Service, who: Who, given: str) -> NodeFindings:
     now = service.clock().milliseconds
     node = await service.read(lambda connection: seen_node(connection, who, given))
     rows = await service.read(lambda connection: open_findings(connection, node.id))
-    said = await service.read(lambda connection: seen_acknowledgements(connection, who, current=now))
-    some = await service.read(lambda connection: seen_windows(connection, who, current=now))
+    said = await service.read(lambda connection: seen(connection, service, who, ACKNOWLEDGEMENT, current=now))
+    some = await service.read(lambda connection: seen(connection, service, who, MAINTENANCE, current=now))
     return NodeFindings(
         node=node.name,
-        maintenance=[window_shown(one) for one in windows_of(node, some)],
+        maintenance=[statement_shown(one) for one in about(node, some)],
         items=[
-            _shown(service, row, [acknowledgement_shown(one) for one in acknowledged(node, row.check, row.path, said)])
+            _shown(service, row, [statement_shown(one) for one in acknowledged(node, row.check, row.path, said)])
             for row in rows
         ],
     )
 
 
-def _shown(service: Service, row: OpenFinding, said: list[AcknowledgementShown]) -> FindingShown:
+def _shown(service: Service, row: OpenFinding, said: list[StatementShown]) -> FindingShown:
     check = service.rules.rules.catalogue.get(row.check)
     return FindingShown(
         check=row.check,

@@ -23,6 +23,7 @@ DEFAULT_BODY = 64 * KIBI
 RAW_BODIES: Mapping[str, tuple[str, int]] = {
     "register_endorsement_keys": ("text/csv", 16 * KIBI * KIBI),
     "upload_policy": ("application/toml", 1024 * KIBI),
+    "try_policy": ("application/toml", 1024 * KIBI),
     "propose_reference": ("application/json", 64 * KIBI * KIBI),
 }
 """Operations that take their body as it is: its media type, and its size at most."""

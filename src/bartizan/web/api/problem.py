@@ -24,7 +24,7 @@ from bartizan.app.service.refusals import (
     Unfit,
     UnknownNode,
 )
-from bartizan.errors import BartizanError, ConfigError, DecodeError, PolicyError, VerifyError
+from bartizan.errors import BartizanError, ConfigError, ConnectorError, DecodeError, PolicyError, VerifyError
 from bartizan.web.api.asked import Asked
 
 MEDIA_TYPE = "application/problem+json"
@@ -45,6 +45,7 @@ KINDS: Mapping[type[Exception], tuple[HTTPStatus, str]] = {
     TooOften: (HTTPStatus.TOO_MANY_REQUESTS, "too-often"),
     Busy: (HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
     ConfigError: (HTTPStatus.SERVICE_UNAVAILABLE, "configuration"),
+    ConnectorError: (HTTPStatus.SERVICE_UNAVAILABLE, "outside"),
     DBAPIError: (HTTPStatus.SERVICE_UNAVAILABLE, "database"),
 }
 """Status and kind of each error; another one is a bug."""
@@ -95,7 +96,7 @@ def _of_ours(error: Exception) -> Problem:
         kind = (HTTPStatus.BAD_REQUEST, "refused")
     if kind is None:
         return _bug(error)
-    if isinstance(error, DBAPIError | ConfigError):
+    if isinstance(error, DBAPIError | ConfigError | ConnectorError):
         number = _logged("the service cannot do its part", error)
         return problem(*kind, "the service cannot do its part now; its log says why", logged=number)
     return problem(*kind, str(error), errors=error.errors if isinstance(error, Unfit) else ())

@@ -26,6 +26,7 @@ READ_ALL = Right(frozenset(Role), whole=True)
 OPERATE = Right(frozenset({Role.OPERATOR}))
 OFFICER = Right(frozenset({Role.SECURITY_OFFICER}), whole=True)
 MAKERS = Right(frozenset({Role.OPERATOR, Role.SECURITY_OFFICER}))
+TRY = Right(frozenset({Role.OPERATOR, Role.SECURITY_OFFICER}), whole=True)
 OVERSIGHT = Right(frozenset({Role.SECURITY_OFFICER, Role.AUDITOR}), whole=True)
 AUDIT = Right(frozenset({Role.AUDITOR}), whole=True)
 EVIDENCE = Right(frozenset({Role.AUDITOR}))
@@ -68,6 +69,7 @@ RIGHTS: Mapping[str, Right] = {
     "list_policies": SIGNED_IN,
     "show_policy": SIGNED_IN,
     "upload_policy": OFFICER,
+    "try_policy": TRY,
     "activate_policy": OFFICER,
     "deactivate_policy": OFFICER,
     "list_references": SIGNED_IN,
@@ -75,6 +77,7 @@ RIGHTS: Mapping[str, Right] = {
     "show_reference_document": SIGNED_IN,
     "compare_references": SIGNED_IN,
     "propose_reference": OFFICER,
+    "try_reference": TRY,
     "approve_reference": OFFICER,
     "retire_reference": OFFICER,
     "revoke_reference": OFFICER,

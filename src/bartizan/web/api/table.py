@@ -7,7 +7,6 @@ from litestar.di import Provide
 
 from bartizan.web.api import (
     accounts,
-    acknowledgements,
     alarms,
     api_tokens,
     audit,
@@ -18,7 +17,6 @@ from bartizan.web.api import (
     health,
     join_tokens,
     keys,
-    maintenance,
     metrics,
     nodes,
     policies,
@@ -26,6 +24,8 @@ from bartizan.web.api import (
     results,
     reviews,
     session,
+    statements,
+    trials,
 )
 from bartizan.web.api.caller import guard, provide_service, provide_who
 from bartizan.web.api.operation import DEFAULT_BODY
@@ -42,10 +42,10 @@ ROUTES = (
     *evidence.ROUTES,
     *findings.ROUTES,
     *gap.ROUTES,
-    *acknowledgements.ROUTES,
-    *maintenance.ROUTES,
+    *statements.ROUTES,
     *policies.ROUTES,
     *references.ROUTES,
+    *trials.ROUTES,
     *audit.ROUTES,
     *alarms.ROUTES,
     *keys.ROUTES,
