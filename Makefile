@@ -8,7 +8,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check testbed testbed-all testbed-image fuzz api-fuzz bench crash-test replica-test fleet-test packages docs lock
+.PHONY: help setup demo test check testbed testbed-all testbed-image fuzz api-fuzz bench crash-test replica-test fleet-test
+.PHONY: packages docs lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 18

@@ -53,15 +53,23 @@ class Console:
         Raises:
             ConnectorError: it does not end by then, or the guest ended.
         """
-        self._socket.sendall(base64.b64encode(script.encode()) + b"\n")
+        self.say(script)
+        return self.finish(seconds=seconds)
+
+    def finish(self, *, seconds: float = 120) -> Ran:
+        """What came of the script that was started last.
+
+        Raises:
+            ConnectorError: it does not end by then, or the guest ended.
+        """
         deadline = time.monotonic() + seconds
         while (match := DONE.search(self._heard)) is None:
-            self._hear(deadline, f"the guest does not end a script ({script.strip().splitlines()[0]!r})")
+            self._hear(deadline, "the guest does not end a script")
         self._heard = self._heard[match.end() :]
         return Ran(code=int(match[2]), said=match[1].decode(errors="replace").replace("\r", "").strip())
 
     def say(self, script: str) -> None:
-        """Start a script whose end nobody will hear of, such as a power-off."""
+        """Start a script; of some, such as a power-off, nobody hears the end."""
         self._socket.sendall(base64.b64encode(script.encode()) + b"\n")
 
     def expect_restart(self) -> None:

@@ -5,6 +5,7 @@ Built once and kept below the cache, under a digest over everything that goes in
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,15 @@ def cache_folder() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(chosen) if chosen else base / "bartizan" / "testbed"
+
+
+def has_guests() -> bool:
+    """This machine's apt gives the packages that the guests are made of: it is Debian 12."""
+    try:
+        found = platform.freedesktop_os_release()
+    except OSError:
+        return False
+    return (found.get("ID"), found.get("VERSION_ID")) == ("debian", "12")
 
 
 def read_recipe() -> Recipe:
@@ -331,7 +341,8 @@ def _put(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(f"testbed image: {built(cache_folder()).folder}\n")
+        made = f"image {built(cache_folder()).folder}" if has_guests() else "no image: its guests are made of Debian 12"
+        sys.stdout.write(f"testbed: {made}\n")
     except ConnectorError as fault:
         sys.stderr.write(f"failed: {fault}\n")
         sys.exit(3)

@@ -175,6 +175,7 @@ class Guest:
                 raise ConnectorError(f"the guest does not fall asleep:\n{self.said[-TAIL:]}")
             time.sleep(0.2)
         self.monitor("system_wakeup")
+        self.console.finish()
 
     def wait_until_said(self, text: str, seconds: float = 60.0) -> None:
         """Until the console shows this.

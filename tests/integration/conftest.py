@@ -13,6 +13,7 @@ from bartizan.collect.tpm import Tpm
 from bartizan.connectors.swtpm.launch import power_on
 from bartizan.connectors.swtpm.manufacture import Factory, manufacture, open_factory
 from bartizan.connectors.swtpm.process import RunningTpm, run_tpm
+from testbed.image import has_guests
 from tests.integration.agent_host import Host
 from tests.integration.agent_verifier import Verifier
 from tests.integration.importing import ALL, Clock
@@ -20,6 +21,8 @@ from tests.simulator.debian_repository import Keys, Repository, throw_away_keys
 
 collect_ignore = [] if shutil.which("ansible-playbook") and os.geteuid() == 0 else ["test_ansible_role.py"]
 """The role is run for real where Ansible is installed, which nothing else here needs."""
+collect_ignore += [] if has_guests() else ["test_testbed.py"]
+"""The testbed's guests are made of the packages of Debian 12, which its own apt gives alone."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
