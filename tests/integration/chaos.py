@@ -288,6 +288,7 @@ def check(made: Cluster, load: Load, promised: dict[str, set[bytes]] | None = No
 
 
 def _check_enrolments(made: Cluster, load: Load) -> None:
+    told = {name: set(uids) for name, uids in list(load.newcomer.enrolled.items())}  # before the database is asked
     rows = made.rows("SELECT name, uid FROM node WHERE retired_at IS NULL")
     known = dict(map(tuple, rows))
     assert len(known) == len(rows), "a name is enrolled twice"
@@ -295,6 +296,6 @@ def _check_enrolments(made: Cluster, load: Load) -> None:
     assert not twice, "a TPM is enrolled twice"
     by_token = made.rows("SELECT created_by FROM node WHERE created_by LIKE 'token %' GROUP BY 1 HAVING count(*) > 1")
     assert not by_token, "a token let two nodes in"
-    for name, uids in dict(load.newcomer.enrolled).items():
+    for name, uids in told.items():
         assert len(uids) <= 1, f"{name}: rivals were both told that they are in"
         assert not uids or known.get(name) in uids, f"{name}: it was told an id that is not there"

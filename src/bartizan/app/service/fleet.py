@@ -131,7 +131,7 @@ async def signed_result(service: Service, standing: Standing, *, nonce: str | No
     expires = standing.node.due // SECOND + settings.expired
     if expires <= now.milliseconds // SECOND:
         raise Conflict(f"node {standing.node.name} was not heard of since its last verdict expired: nothing to sign")
-    held = (await service.attesting.node(standing.node.uid)).state
+    held = (await service.attesting.current(standing.node.uid)).state
     if held is None:
         raise Conflict(f"what is kept of node {standing.node.name} does not hold; see the service's alarms")
     result = replace(held.result, state=standing.state)

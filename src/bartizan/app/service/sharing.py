@@ -22,7 +22,7 @@ LOOK_EVERY = 1.0
 PRECISE = 0.5
 """Seconds that a look at the database's clock may take to be believed."""
 STEADY = 50_000
-"""Microseconds of difference that are left alone: the way to the database takes that long."""
+"""Microseconds of difference that are left alone, beside those that the look itself took."""
 WRONG = 2_000_000
 """Microseconds from which on a difference is said in the log."""
 log = structlog.get_logger("bartizan.sharing")
@@ -48,7 +48,7 @@ class DatabaseClock:
         if took > PRECISE * 1_000_000:
             return
         theirs = int(asked * 1_000_000) + took // 2
-        if abs(theirs - self().microseconds) > STEADY:
+        if abs(theirs - self().microseconds) > STEADY + took:
             self._at, self._microseconds = begun + took, theirs
         self._tell(theirs - system_clock().microseconds)
 

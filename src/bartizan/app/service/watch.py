@@ -28,6 +28,8 @@ LOOK_EVERY = 1
 """Seconds between two looks."""
 BEAT_EVERY = 5 * SECOND
 """Milliseconds between two notes that the service is alive."""
+STEERED = 1 * SECOND
+"""Milliseconds by which the clock of who looked before may have been ahead: that is no clock that was set back."""
 AT_ONCE = 10_000
 """Nodes marked in one look."""
 MASS_SHARE, MASS_LEAST = 0.2, 5
@@ -126,7 +128,9 @@ class Watch:
             beaten_at = now.milliseconds
         if not self.looked_at:  # it builds everybody's state again, and may have been away
             self._excuse(connection, now.milliseconds)
-        seen = self._since(connection, self.looked_at if fence == self.fence else beaten_at, now)
+        same = fence == self.fence
+        before = self.looked_at if same else min(beaten_at, max(now.milliseconds, beaten_at - STEERED))
+        seen = self._since(connection, before, now)
         silent: dict[Silence, list[str]] = {}
         if not started and now.milliseconds >= excused_until(connection):
             silent = self._mark(connection, now)
