@@ -41,9 +41,8 @@ ENDS = """
   measured or not, what ran before it is lost, and nobody can tell such a list from one that was cut off. A kernel that
   reads the same files in the same order even shows the same entries again: the level had stayed at 3, for the boot's
   own log still holds. A list that led to PCR 10 and leads there no more stops at level 1 now, until the next reboot.
-- The kernel's record of SELinux's state stands in the IMA list as a buffer, and its digest is held against Reference
-  Values as a file's is. So a machine that goes permissive loses level 4 too, beside what is said of its posture:
-  harsher than the ladder wants it, and to be told apart.
+- The kernel's record of SELinux's state stands in the IMA list as a buffer. It is no file: a machine that goes
+  permissive is contraindicated by what the TPM vouches for and loses level 5, and keeps the levels below.
 - On a busy host Linux may give up on its emulated timer and panic; the guests start with `no_timer_check`.
 
 ## Run it

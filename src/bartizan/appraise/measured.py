@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from bartizan.appraise.context import ReferenceIndex
+from bartizan.formats.ima_buffer import decode_buffer
 from bartizan.model.evidence import VerifiedIma
 from bartizan.model.ima import ImaColumns, ImaEntry
+from bartizan.model.ima_buffer import SelinuxPolicy, SelinuxState
 from bartizan.model.reference import Origin
 from bartizan.verify.ima_start import starts_in, starts_list
 
@@ -47,9 +49,19 @@ class LookedUp:
 
     @property
     def strangers(self) -> list[ImaEntry]:
-        """The files among those places, in order; violations and starts of a list are no files."""
+        """The files among those places, in order."""
         entries = (self.columns[place] for place in self.unfamiliar)
-        return [entry for entry in entries if not entry.is_violation and not starts_list(entry)]
+        return [entry for entry in entries if not _no_file(entry)]
+
+
+def _no_file(entry: ImaEntry) -> bool:
+    """A violation, the start of a list, or the kernel's word on SELinux, which is posture and judged there."""
+    return entry.is_violation or starts_list(entry) or states_confinement(entry)
+
+
+def states_confinement(entry: ImaEntry) -> bool:
+    """The kernel measured SELinux's state or policy here, and its digest is of just that."""
+    return bool(entry.payload) and isinstance(decode_buffer(entry), SelinuxState | SelinuxPolicy)
 
 
 def look_up(columns: ImaColumns, reference: ReferenceIndex) -> LookedUp:
@@ -61,7 +73,9 @@ def look_up(columns: ImaColumns, reference: ReferenceIndex) -> LookedUp:
         origins[place] = reference.digests.get((columns.digest_algs[place], columns.digests[place]))
     packaged = [origin for origin in origins if origin is not None]
     distinct = {id(origin): origin for origin in packaged}.values()
-    no_files = {*starts_in(columns), *(columns.first + place for place in columns.violations)}
+    stated = (place for place in unfamiliar if columns.payloads[place] and states_confinement(columns[place]))
+    apart = {*columns.violations, *stated}
+    no_files = {*starts_in(columns), *(columns.first + place for place in apart)}
     counted = Tally(
         files=len(columns) - len(no_files),
         packaged=len(packaged),
@@ -91,7 +105,7 @@ def measured_twice(columns: ImaColumns, reference: ReferenceIndex | None) -> lis
     first: dict[bytes, ImaEntry] = {}
     found: list[tuple[ImaEntry, ImaEntry]] = []
     for entry in (columns[place] for place in places):
-        if entry.is_violation or starts_list(entry):
+        if _no_file(entry):
             continue
         earlier = first.setdefault(entry.path, entry)
         known = reference is not None and (entry.digest_alg, entry.digest) in reference.paths.get(entry.path, NOTHING)
