@@ -74,8 +74,11 @@ class Described(Operation):
             statuses |= {409}
         if self.operation_id == "sign_in":
             statuses |= {401, 429}
-        if any(not isinstance(one, Reference) and one.param_in == "path" for one in self.parameters or []):
+        named = [one for one in self.parameters or [] if not isinstance(one, Reference)]
+        if any(one.param_in == "path" for one in named):
             statuses |= {404, 409, 412}
+        if any(one.name == "check" for one in named):
+            statuses |= {422}
         self._mend_answers()
         self.responses = {**(self.responses or {}), **{str(status): _problem(status) for status in sorted(statuses)}}
 
