@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,11 @@ class Straight:
 
 def database_cpu(server: Server) -> float:
     """CPU seconds of PostgreSQL's processes so far; those that serve a Verifier live as long as it does."""
-    return sum(cpu_of(pid) for pid in server.pids())
+    found = 0.0
+    for pid in server.pids():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a worker that came for a moment
+            found += cpu_of(pid)
+    return found
 
 
 @contextmanager
