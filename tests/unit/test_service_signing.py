@@ -4,6 +4,7 @@ import json
 import stat
 from pathlib import Path
 
+import jwt
 import pytest
 
 from bartizan.app.service.clock import Now
@@ -43,6 +44,33 @@ def test_an_ear_verifies_with_the_published_key(tmp_path: Path) -> None:
 
     assert claims["submods"]["n1"]["ear_verifier_claims"]["bartizan.level"] == result().level
     assert (claims["eat_nonce"], claims["iat"], claims["exp"]) == ("a nonce", START, START + LIFETIME)
+
+
+def read_by_library(token: str, keys: KeySet) -> dict[str, object]:
+    """The claims as an independent JOSE library reads them, times aside: they are this test's own."""
+    known = {key.key_id: key for key in jwt.PyJWKSet.from_dict(dict(keys)).keys}
+    kid = jwt.get_unverified_header(token)["kid"]
+    found: dict[str, object] = jwt.decode(
+        token, known[kid], algorithms=["ES256"], options={"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+    )
+    return found
+
+
+def test_an_independent_library_verifies_an_ear_with_the_published_key(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    token, keys = signed(signer, 0), json.loads(json.dumps(signer.jwks(second(0))))
+
+    assert read_by_library(token, keys) == accepted(token, keys, at=START)
+
+
+def test_an_independent_library_refuses_a_changed_claim(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    token, keys = signed(signer, 0), json.loads(json.dumps(signer.jwks(second(0))))
+    head, body, signature = token.split(".")
+    other = LETTERS[(LETTERS.index(body[20]) + 1) % len(LETTERS)]
+
+    with pytest.raises(jwt.InvalidTokenError):
+        read_by_library(f"{head}.{body[:20]}{other}{body[21:]}.{signature}", keys)
 
 
 def test_a_token_holds_no_longer_than_the_state_that_it_tells_of(tmp_path: Path) -> None:
