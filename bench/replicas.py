@@ -69,7 +69,7 @@ def verifiers(server: Server, folder: Path, count: int) -> Iterator[list[Replica
         stack.callback(server.drop, DATABASE)
         for number in range(count):
             one = made.add(f"verifier-{number}", Straight("127.0.0.1", server.port))
-            stack.callback(one.end)
+            stack.callback(one.process.kill)
             one.start()
         yield made.replicas
 
@@ -108,7 +108,7 @@ def attested(server: Server, count: int, *, each: int, rounds: int, connections:
             register_eks(connection, rows, author=AUTHOR)
         with fleets(some, each, rounds, connections) as loads:
             found = [_round(server, some, loads) for _ in range(rounds)]
-        memory = max(memory_of(one.process.pid) for one in some if one.process is not None)
+        memory = max(memory_of(one.process.pid) for one in some)
     every = each * count
     return {
         "rate": every / statistics.median(seconds for _, _, _, seconds in found),
@@ -123,7 +123,7 @@ def _round(
     server: Server, some: Sequence[Replica], loads: Sequence["subprocess.Popen[str]"]
 ) -> tuple[float, float, int, float]:
     """Every node once: CPU of the Verifiers and of the database, transactions, seconds."""
-    pids = [one.process.pid for one in some if one.process is not None]
+    pids = [one.process.pid for one in some]
     commits = _commits(server)
     before = (sum(map(cpu_of, pids)), database_cpu(server))
     _go(loads)

@@ -1,19 +1,15 @@
 """The service under test, seen from outside: started and stopped, its CPU, memory, files, log and metrics."""
 
-import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bartizan.app.demo.verifier_process import VerifierProcess
 from bench.service import memory_of
 
-ROOT = Path(__file__).parents[2]
 TICK = os.sysconf("SC_CLK_TCK")
 HOST = "127.0.0.1"
 METRIC = re.compile(r"^bartizan_(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -30,50 +26,34 @@ def process_cpu(pid: int) -> float:
 
 @dataclass(slots=True)
 class Verifier:
-    """One service on a data folder. log: its standard error; settings: of its file, beside the folder."""
+    """One service on a data folder. settings: of its file, beside the folder."""
 
     data: Path
     settings: str
-    port: int = 0
-    process: "subprocess.Popen[str] | None" = field(default=None, repr=False)
+    process: VerifierProcess = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        options = ("--config", str(self.data / "bartizan.toml"), "--plain")
+        self.process = VerifierProcess(data=self.data, options=options, log=self.data / "service.log")
 
     @property
-    def log(self) -> Path:
-        """Where it writes its log."""
-        return self.data / "service.log"
+    def port(self) -> int:
+        """Where it listens on loopback."""
+        return self.process.port
 
     @property
     def pid(self) -> int:
         """Its process."""
-        assert self.process is not None
         return self.process.pid
 
     def start(self) -> None:
         """Start it, and wait until it takes requests; after a stop on the same port."""
-        config = self.data / "bartizan.toml"
-        config.write_text(f'data = "{self.data}"\n{self.settings}')
-        command = [sys.executable, "-m", "bartizan", "serve", "--config", str(config), "--plain", "--json"]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout is not None
-        said = ""
-        for line in self.process.stdout:
-            said += line
-            if line.startswith("}"):
-                break
-        if not said:
-            raise SystemExit(f"the service did not start:\n{self.log.read_text()[-2000:]}")
-        self.port = int(json.loads(said)["url"].rpartition(":")[2])
+        (self.data / "bartizan.toml").write_text(f'data = "{self.data}"\n{self.settings}')
+        self.process.start()
 
     def stop(self) -> None:
         """Stop it in good order."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.process.stop()
 
     def cpu(self) -> float:
         """CPU seconds so far, user and system."""
@@ -89,7 +69,7 @@ class Verifier:
 
     def blamed(self) -> int:
         """How many lines of its log speak of one silent node each."""
-        with self.log.open() as lines:
+        with self.process.log.open() as lines:
             return sum(SILENT in line for line in lines)
 
     def metrics(self) -> "Metrics":

@@ -67,7 +67,7 @@ Fault = Callable[[Stage], None]
 def replica_killed(stage: Stage) -> None:
     """SIGKILL; a service manager starts it again."""
     victim = stage.cluster.replicas[0]
-    victim.end()
+    victim.process.kill()
     stage.wait(stage.lasts)
     victim.start()
 
@@ -75,9 +75,9 @@ def replica_killed(stage: Stage) -> None:
 def replica_frozen(stage: Stage) -> None:
     """SIGSTOP, within whatever it was doing, and SIGCONT."""
     victim = stage.cluster.replicas[-1]
-    victim.send(signal.SIGSTOP)
+    victim.process.pause()
     stage.wait(stage.lasts)
-    victim.send(signal.SIGCONT)
+    victim.process.resume()
 
 
 def replica_cut_off(stage: Stage) -> None:
@@ -100,10 +100,10 @@ def clock_behind(stage: Stage) -> None:
 
 def _skewed(stage: Stage, offset: int) -> None:
     victim = stage.cluster.replicas[-1]
-    victim.end(signal.SIGTERM)
+    victim.process.stop()
     victim.start(offset=offset)
     stage.wait(stage.lasts)
-    victim.end(signal.SIGTERM)
+    victim.process.stop()
     victim.start()
 
 

@@ -1,11 +1,6 @@
 """Several real Verifiers on one real PostgreSQL, each behind a wire that can be cut, each with whatever clock."""
 
-import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from bartizan.app.demo.verifier_process import BARTIZAN, VerifierProcess
 from tests.integration.network import Cable
 from tests.postgresql import Server
 from tests.unit.enrolling_side import ca_roots
 
 DATABASE = "bartizan"
-ROOT = Path(__file__).parents[2]
+SKEWED = Path(__file__).with_name("skewed.py")
 PERIOD = 1
 CHUNK = 64 * 1024
 STARTING = 60.0
@@ -113,59 +109,24 @@ class Wire:
 
 @dataclass
 class Replica:
-    """One Verifier as a process. offset: seconds by which its machine's clock is wrong."""
+    """One Verifier as a process, and its way to the database."""
 
-    name: str
-    folder: Path
-    config: Path
     wire: Way
-    port: int = 0
-    process: "subprocess.Popen[str] | None" = None
+    process: VerifierProcess
 
     def start(self, *, offset: int = 0) -> None:
-        """Start it, on the port that it had before."""
-        program = ["tests.integration.skewed", str(offset)] if offset else ["bartizan"]
-        serve = [sys.executable, "-m", *program, "serve", "--config", str(self.config), "--plain", "--json"]
-        with (self.folder / "service.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [*serve, "--port", str(self.port)],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=ROOT,
-                start_new_session=True,
-            )
-        said = self._said()
-        self.port = int(json.loads(said)["url"].rpartition(":")[2])
+        """Start it, on the port that it had before. offset: seconds by which its machine's clock is wrong."""
+        self.process.program = ("-P", str(SKEWED), str(offset)) if offset else BARTIZAN
+        self.process.start()
 
-    def _said(self) -> str:
-        assert self.process is not None
-        assert self.process.stdout is not None
-        said = ""
-        for line in self.process.stdout:
-            said += line
-            if line.startswith("}"):
-                return said
-        raise AssertionError(f"{self.name} did not start: {self.log()[-2000:]}")
-
-    def send(self, how: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self.process is not None
-        os.killpg(self.process.pid, how)
-
-    def end(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it and wait."""
-        if self.process is None:
-            return
-        self.send(how)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.process = None
+    @property
+    def port(self) -> int:
+        """Where it listens on loopback; 0 before its first start."""
+        return self.process.port
 
     def log(self) -> str:
         """What it has logged so far."""
-        return (self.folder / "service.log").read_text()
+        return self.process.log.read_text()
 
 
 @dataclass
@@ -190,7 +151,8 @@ class Cluster:
             f'[storage]\ndatabase = "{url}"\n[trust]\nkeys = "{self.folder / "keys"}"\n'
             f'roots = "{ca_roots(self.folder / "roots")}"\n'
         )
-        made = Replica(name, folder, config, wire)
+        options = ("--config", str(config), "--plain")
+        made = Replica(wire, VerifierProcess(data=folder, options=options, log=folder / "service.log"))
         self.replicas.append(made)
         return made
 
@@ -209,7 +171,7 @@ def cluster(server: Server, folder: Path, names: Sequence[str], *, cables: bool 
         for name in names:
             one = made.add(name)
             stack.callback(one.wire.close)
-            stack.callback(one.end)
+            stack.callback(one.process.kill)
         threads = [threading.Thread(target=one.start) for one in made.replicas]
         for thread in threads:
             thread.start()

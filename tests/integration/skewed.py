@@ -1,4 +1,4 @@
-"""`bartizan` with a wrong time of day: `python -m tests.integration.skewed SECONDS serve …`; time since boot is right.
+"""`bartizan` with a wrong time of day: `python skewed.py SECONDS serve …`; time since boot is right.
 
 What the process is told by Python's clock is shifted. libfaketime would shift it for libraries too, but makes
 `time.sleep` fail or threads wait for an hour.

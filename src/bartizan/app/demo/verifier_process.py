@@ -15,17 +15,20 @@ from bartizan.errors import ConnectorError
 
 MAX_SAID = 4096
 """Characters of a log that an error quotes."""
+BARTIZAN = ("-m", "bartizan")
 
 
 @dataclass(slots=True, kw_only=True)
 class VerifierProcess:
     """The service on one data folder; `port` stays the same over restarts.
 
-    options: of `bartizan serve`, beside those for port and output; log: where its log goes, nowhere without one.
+    options: of `bartizan serve`, beside those for port and output; log: where its log goes, nowhere without one;
+    program: what the interpreter runs with them.
     """
 
     data: Path
     options: tuple[str, ...]
+    program: tuple[str, ...] = BARTIZAN
     log: Path = Path(os.devnull)
     port: int = 0
     url: str = ""
@@ -38,7 +41,7 @@ class VerifierProcess:
         Raises:
             ConnectorError: it ended instead; what it said is part of the message.
         """
-        command = [sys.executable, "-m", "bartizan", "serve", *self.options, "--json", "--port", str(self.port)]
+        command = [sys.executable, *self.program, "serve", *self.options, "--json", "--port", str(self.port)]
         with self.log.open("a") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own program
                 command,
