@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, Connection, Update, bindparam, column, func, update
 
 from bartizan.model.node import Silence
+from bartizan.store.dialect import is_shared
 from bartizan.store.tables import node_state
 from bartizan.store.writer import Row, Untouched
 
@@ -62,7 +63,7 @@ def accept(connection: Connection, rows: Sequence[Row]) -> list[Outdated | None]
         Outdated: some rows have other versions, and this database does not say which; they are to be written alone.
     """
     outdated = Outdated("the node's row is another one by now")
-    if connection.dialect.name == "postgresql":
+    if is_shared(connection):
         names = (*FIELDS, "of_node", "of_version")
         written = set(connection.execute(_AT_ONCE, {name: [row[name] for row in rows] for name in names}).scalars())
         return [None if row["of_node"] in written else outdated for row in rows]

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from bartizan.store.dialect import inserting
 from bartizan.store.tables import alarm, beat
 
 MAX_WHY = 1024
@@ -64,8 +63,7 @@ def excuse(connection: Connection, *, until: int) -> None:
 
 def set_beat(connection: Connection, *, now: int) -> None:
     """It is alive now."""
-    make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    row = make(beat).values(id=THE_ONE, at=now)
+    row = inserting(connection, beat).values(id=THE_ONE, at=now)
     connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"at": now}))
 
 

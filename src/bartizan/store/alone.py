@@ -7,6 +7,8 @@ from enum import IntEnum
 
 from sqlalchemy import Connection, func, select
 
+from bartizan.store.dialect import is_shared
+
 SPACE = 0x6261_7274
 """Of PostgreSQL's advisory locks, apart from those of other programs on the database."""
 
@@ -23,11 +25,11 @@ class Alone(IntEnum):
 
 def serially(connection: Connection, what: Alone) -> None:
     """Wait until nobody else does this, and let nobody begin it before this transaction ends."""
-    if connection.dialect.name == "postgresql":
+    if is_shared(connection):
         connection.execute(select(func.pg_advisory_xact_lock(SPACE, int(what))))
 
 
 def together(connection: Connection, what: Alone) -> None:
     """The same for work that many may do at once, but none beside somebody who does it alone."""
-    if connection.dialect.name == "postgresql":
+    if is_shared(connection):
         connection.execute(select(func.pg_advisory_xact_lock_shared(SPACE, int(what))))

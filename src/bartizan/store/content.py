@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from sqlalchemy import ARRAY, Connection, LargeBinary, Table, bindparam, column, func, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from bartizan.store.dialect import inserting, is_shared
 
 BYTES = LargeBinary()
 
@@ -15,14 +15,14 @@ def add_missing(connection: Connection, table: Table, contents: Mapping[bytes, b
     In the order of their digests, so that of two Verifiers that put in the same one waits and neither for the other.
     """
     digests = sorted(contents)
-    if connection.dialect.name != "postgresql":
+    if not is_shared(connection):
         rows = [{"digest": digest, "content": contents[digest]} for digest in digests]
-        connection.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)
+        connection.execute(inserting(connection, table).on_conflict_do_nothing(), rows)
         return
     arrays = [bindparam(name, type_=ARRAY(BYTES)) for name in ("digests", "contents")]
     sent = (
         func.unnest(*arrays).table_valued(column("digest", BYTES), column("content", BYTES)).render_derived(name="sent")
     )
-    made = postgresql_insert(table).from_select(["digest", "content"], select(sent.c.digest, sent.c.content))
+    made = inserting(connection, table).from_select(["digest", "content"], select(sent.c.digest, sent.c.content))
     values = {"digests": digests, "contents": [contents[digest] for digest in digests]}
     connection.execute(made.on_conflict_do_nothing(), values)

@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bartizan.errors import ConfigError
 from bartizan.store.alone import Alone, serially
+from bartizan.store.dialect import is_shared
 
 BUSY_MILLISECONDS = 30_000
 """How long to wait for another process that writes: a backup, or a command beside the service."""
@@ -98,7 +99,7 @@ def check_database(url: str) -> str | None:
         ConfigError: it cannot be reached, or a newer program made it.
     """
     engine = _engine(parsed_url(url))
-    if engine.dialect.name == "sqlite":
+    if not is_shared(engine):
         return None
     try:
         with engine.connect() as connection:
@@ -139,7 +140,7 @@ def _engine(url: URL) -> Engine:
 
 def unhurried(connection: Connection) -> None:
     """Let this transaction take its time: what looks through everything is no statement that hangs."""
-    if connection.dialect.name == "postgresql":
+    if is_shared(connection):
         for name, limit in POSTGRESQL_LIMITS.items():
             connection.exec_driver_sql(f"SET LOCAL {name} = {limit * UNHURRIED}")
 

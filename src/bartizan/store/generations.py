@@ -7,9 +7,8 @@ import hmac
 from enum import StrEnum
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from bartizan.store.dialect import inserting
 from bartizan.store.tables import generation, known_key
 
 
@@ -23,8 +22,7 @@ class Held(StrEnum):
 
 def bump(connection: Connection, what: Held) -> None:
     """Whoever holds this has to read it again."""
-    make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    row = make(generation).values(name=what.value, value=1)
+    row = inserting(connection, generation).values(name=what.value, value=1)
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": generation.c.value + 1}))
 
 
@@ -42,7 +40,6 @@ def generation_of(connection: Connection, what: Held) -> int:
 
 def agreed_key(connection: Connection, name: str, digest: bytes) -> bool:
     """This key is the one that Verifiers on this database share; the first one to ask says which it is."""
-    make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    connection.execute(make(known_key).values(name=name, digest=digest).on_conflict_do_nothing())
+    connection.execute(inserting(connection, known_key).values(name=name, digest=digest).on_conflict_do_nothing())
     known = connection.execute(select(known_key.c.digest).where(known_key.c.name == name)).scalar_one()
     return hmac.compare_digest(known, digest)

@@ -5,9 +5,8 @@ very transaction of each step, so that one who was frozen, and came back after i
 """
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from bartizan.store.dialect import inserting
 from bartizan.store.tables import lease
 from bartizan.store.writer import Untouched
 
@@ -24,8 +23,11 @@ def hold(connection: Connection, name: str, holder: str, *, now: int, until: int
     """
     row = connection.execute(select(lease).where(lease.c.name == name)).one_or_none()
     if row is None:
-        make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-        first = make(lease).values(name=name, holder=holder, fence=1, expires_at=until).on_conflict_do_nothing()
+        first = (
+            inserting(connection, lease)
+            .values(name=name, holder=holder, fence=1, expires_at=until)
+            .on_conflict_do_nothing()
+        )
         return 1 if connection.execute(first.returning(lease.c.name)).one_or_none() is not None else None
     if row.holder != holder and now < row.expires_at <= until and not surely:
         return None

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from bartizan.store.dialect import is_shared
+
 Given = TypeVar("Given")
 
 
@@ -14,7 +16,7 @@ async def reading(engine: Engine, query: Callable[[Connection], Given]) -> Given
 
     def run() -> Given:
         with engine.connect() as connection:
-            if connection.dialect.name == "postgresql":  # SQLite's readers see one state anyway
+            if is_shared(connection):  # SQLite's readers see one state anyway
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return query(connection)
 

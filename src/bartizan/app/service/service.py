@@ -35,6 +35,7 @@ from bartizan.app.service.watch import Watch
 from bartizan.errors import ConfigError
 from bartizan.store.accounts import ensure_default_project
 from bartizan.store.database import open_database
+from bartizan.store.dialect import is_shared
 from bartizan.store.evidence import Interning
 from bartizan.store.generations import Held, agreed_key, generations
 from bartizan.store.reading import reading
@@ -132,7 +133,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
     attestation = settings.attestation
     with open_database(settings.database_url) as engine:
         rules, interning = RuleBook(), Interning()
-        shared = engine.dialect.name == "postgresql"
+        shared = is_shared(engine)
         clock = clock or (DatabaseClock() if shared else system_clock)
         with engine.begin() as connection:
             seen = _begun(connection, rules, clock, key=key if shared else None)
