@@ -30,6 +30,11 @@ class Rules:
         """What a check or a rule of the posture is about, by its id; None where there is none."""
         return self.catalogue.get(name) or self.posture.get(name)
 
+    def told(self, name: str) -> tuple[str, str]:
+        """Title and fix of a check or rule; where there is none, as for one of former rules, its id and nothing."""
+        found = self.about(name)
+        return (name, "") if found is None else (found.title, found.fix)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

@@ -7,6 +7,7 @@ has told nobody of a result that it does not hold.
 import asyncio
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
@@ -27,9 +28,11 @@ from bartizan.errors import SenderError, VerifyError
 from bartizan.formats.agent_message import encode_conclusion
 from bartizan.model.cbor import Encoded
 from bartizan.model.certificate import TrustAnchors
+from bartizan.model.node import NodeProgress, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.model.result import AttestationResult
 from bartizan.store.accepting import Outdated
+from bartizan.store.dialect import is_shared
 from bartizan.store.kept import kept_boot
 from bartizan.store.nodes import find_node, standing, version_of
 from bartizan.store.reading import reading
@@ -42,7 +45,6 @@ SMALL = 64 * 1024
 class Accepted:
     """An attestation that was accepted and is kept: what the node is told of its result, and the next challenge."""
 
-    result: AttestationResult
     told: Encoded
     offer: Offer
 
@@ -133,8 +135,7 @@ class Attesting:
         judged = await self._judged(node, request, now)
         await self.keeper.keep(node, request, judged, issued=issued, now=now)
         self.memory.used(node)
-        result = judged.state.result
-        return Accepted(result=result, told=_told(node, result), offer=self.offer(node, self.clock()))
+        return Accepted(told=_told(node, judged.state.result), offer=self.offer(node, self.clock()))
 
     def _refusal(self, node: Node, request: EvidenceRequest, error: SenderError) -> SenderError:
         """What to refuse a node with; it is noted, unless the node is not to blame for it."""
@@ -151,10 +152,16 @@ class Attesting:
             UnknownNode: it is enrolled no more.
         """
         uid = node.record.uid
-        version = await reading(self.engine, lambda connection: version_of(connection, uid))
-        if version == node.progress.version:
+        known = node.progress.version
+
+        def look(connection: Connection) -> tuple[bool, tuple[NodeRecord, NodeProgress] | None]:
+            if version_of(connection, uid) == known:
+                return False, None
+            return True, find_node(connection, uid)
+
+        changed, found = await reading(self.engine, look)
+        if not changed:
             return False
-        found = await reading(self.engine, lambda connection: find_node(connection, uid))
         if found is None:
             self.memory.forget(uid)
             raise UnknownNode(f"node {uid!a} is enrolled no more")
@@ -177,7 +184,7 @@ class Attesting:
     @property
     def shared(self) -> bool:
         """Other Verifiers may change what is kept."""
-        return self.engine.dialect.name == "postgresql"
+        return is_shared(self.engine)
 
     async def node(self, uid: str) -> Node:
         """A node, from memory or from the database, with its state if anything was accepted of it.
@@ -237,27 +244,27 @@ class Attesting:
             request=request,
             posture=_posture(node, request),
         )
-        rules = self.rules.rules
+        rules, at = self.rules.rules, now.date
         if request.boot is not None:
             async with self.storm.turn():
-                judged = await asyncio.to_thread(judge, attempt, rules=rules, now=now.date)
-        elif _takes_long(node.state, request, rules=rules, now=now):
-            judged = await asyncio.to_thread(judge, attempt, rules=rules, now=now.date)
+                judged = await asyncio.to_thread(judge, attempt, rules=rules, now=at)
+        elif _takes_long(node.state, request, rules=rules, now=at):
+            judged = await asyncio.to_thread(judge, attempt, rules=rules, now=at)
         else:
-            judged = judge(attempt, rules=rules, now=now.date)
+            judged = judge(attempt, rules=rules, now=at)
         if isinstance(judged, NeedsFullLogs):
             raise LogsWanted(judged.reason)
         return judged
 
 
-def _takes_long(state: NodeState | None, request: EvidenceRequest, *, rules: Rules, now: Now) -> bool:
+def _takes_long(state: NodeState | None, request: EvidenceRequest, *, rules: Rules, now: datetime) -> bool:
     """Much came, or other rules judged what is held: then all of it is judged anew, 2 ms for each 1,000 files.
 
     The others' requests go on meanwhile.
     """
     if request.ima is not None and len(request.ima.entries) > SMALL:
         return True
-    return state is not None and not judged_by(state, rules=rules, now=now.date)
+    return state is not None and not judged_by(state, rules=rules, now=now)
 
 
 def _told(node: Node, result: AttestationResult) -> Encoded:

@@ -83,16 +83,17 @@ def gap_of(connection: Connection, rules: Rules, *, project: int | None, only: s
 
 def _item(rows: list[GapRow], rules: Rules) -> GapItem:
     first = rows[0]
-    check = rules.about(first.check)
+    about = rules.about(first.check)
+    title, fix = rules.told(first.check)
     return GapItem(
         check=first.check,
-        title=first.check if check is None else check.title,
+        title=title,
         level=first.level,
         nodes=sum(row.nodes for row in rows),
         roles={row.role: row.nodes for row in sorted(rows, key=lambda row: row.role)},
         example=min(row.node for row in rows),
-        why="" if check is None else check.why,
-        fix="" if check is None else check.fix,
+        why="" if about is None else about.why,
+        fix=fix,
     )
 
 

@@ -2,13 +2,15 @@
 
 import msgspec
 from litestar import get
+from sqlalchemy import Connection
 
 from bartizan.app.service.beside import about, acknowledged, seen
 from bartizan.app.service.changes import Who
 from bartizan.app.service.fleet import seen_node
 from bartizan.app.service.service import Service
-from bartizan.model.statement import StatementKind
+from bartizan.model.statement import Statement, StatementKind
 from bartizan.store.findings import FindingGroup, OpenFinding, finding_groups, open_findings
+from bartizan.store.nodes import NodeRow
 from bartizan.web.api.caller import Asker, Serving
 from bartizan.web.api.operation import Described
 from bartizan.web.api.shapes import PathName
@@ -78,26 +80,29 @@ async def list_findings(service: Serving, who: Asker) -> FindingGroups:
 
 
 def _group_shown(service: Service, group: FindingGroup) -> FindingGroupShown:
-    check = service.rules.rules.about(group.check)
+    title, fix = service.rules.rules.told(group.check)
     return FindingGroupShown(
         check=group.check,
-        title=group.check if check is None else check.title,
+        title=title,
         tier=group.tier,
         nodes=group.nodes,
         example=group.node,
         path=group.path,
         why=group.why,
-        fix="" if check is None else check.fix,
+        fix=fix,
     )
 
 
 async def node_findings(service: Service, who: Who, given: str) -> NodeFindings:
     """What is not in order at a node."""
     now = service.clock().milliseconds
-    node = await service.read(lambda connection: seen_node(connection, who, given))
-    rows = await service.read(lambda connection: open_findings(connection, node.id))
-    said = await service.read(lambda connection: seen(connection, service, who, ACKNOWLEDGEMENT, current=now))
-    some = await service.read(lambda connection: seen(connection, service, who, MAINTENANCE, current=now))
+
+    def look(connection: Connection) -> tuple[NodeRow, list[OpenFinding], list[Statement], list[Statement]]:
+        node = seen_node(connection, who, given)
+        said, some = (seen(connection, service, who, kind, current=now) for kind in (ACKNOWLEDGEMENT, MAINTENANCE))
+        return node, open_findings(connection, node.id), said, some
+
+    node, rows, said, some = await service.read(look)
     return NodeFindings(
         node=node.name,
         maintenance=[statement_shown(one) for one in about(node, some)],
@@ -109,15 +114,15 @@ async def node_findings(service: Service, who: Who, given: str) -> NodeFindings:
 
 
 def _shown(service: Service, row: OpenFinding, said: list[StatementShown]) -> FindingShown:
-    check = service.rules.rules.about(row.check)
+    title, fix = service.rules.rules.told(row.check)
     return FindingShown(
         check=row.check,
-        title=row.check if check is None else check.title,
+        title=title,
         tier=row.tier,
         count=row.count,
         path=row.path,
         why=row.why,
-        fix="" if check is None else check.fix,
+        fix=fix,
         keeps_down=row.keeps_down,
         acknowledged=said,
     )
