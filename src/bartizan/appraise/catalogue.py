@@ -12,11 +12,16 @@ from bartizan.errors import PolicyError
 from bartizan.model.digest import PCR_COUNT
 from bartizan.model.policy import AcceptedSigner, Check, GeneratedRule, Level, Policy, Waiver
 from bartizan.model.posture import Profile
-from bartizan.model.result import Anchor, Claim, Tier
+from bartizan.model.result import NOWHERE, Anchor, Claim, Finding, Pointer, Tier
 
 Catalogue = Mapping[str, Check]
 FINGERPRINT_BYTES = 32
 LEVELS = 6
+
+
+def finding_of(check: Check, tier: Tier, why: str, at: Pointer = NOWHERE) -> Finding:
+    """A finding of this check, with the claim and anchor that its description states."""
+    return Finding(id=check.id, claim=Claim(check.claim), tier=tier, why=why, anchor=Anchor(check.anchor), at=at)
 
 
 class _CheckRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

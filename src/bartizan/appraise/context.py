@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bartizan.appraise.catalogue import Catalogue
+from bartizan.appraise.catalogue import Catalogue, finding_of
 from bartizan.model.boot_log import GOOD_SEPARATORS, Event, EventType
 from bartizan.model.digest import HashAlg
 from bartizan.model.evidence import VerifiedEvidence
 from bartizan.model.policy import Policy
 from bartizan.model.posture import Rule
 from bartizan.model.reference import Origin, ReferenceEvent, ReferenceSet, ReferenceState
-from bartizan.model.result import NOWHERE, Anchor, Claim, Finding, Pointer, Tier
+from bartizan.model.result import NOWHERE, Finding, Pointer, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +134,7 @@ class Context:
 
     def say(self, check: str, tier: Tier, why: str, at: Pointer = NOWHERE) -> Finding:
         """A finding of this check, with the claim and anchor that its description states."""
-        described = self.catalogue[check]
-        return Finding(
-            id=check, claim=Claim(described.claim), tier=tier, why=why, anchor=Anchor(described.anchor), at=at
-        )
+        return finding_of(self.catalogue[check], tier, why, at)
 
     def knows(self, event: Event) -> bool:
         """It is a Reference Value, by its digest in the bank that decides."""

@@ -4,6 +4,7 @@ The rules in force stay in force, and no node is asked. One trial runs at a time
 """
 
 import asyncio
+from bisect import insort
 from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
@@ -70,8 +71,7 @@ class Trial:
         moved = _moved(name, old, new)
         self.worse += moved.worse
         self.better += not moved.worse
-        self.moved.append(moved)
-        self.moved.sort(key=lambda one: (not one.worse, one.after - one.before, one.node))
+        insort(self.moved, moved, key=lambda one: (not one.worse, one.after - one.before, one.node))
         del self.moved[NAMED:]
 
 

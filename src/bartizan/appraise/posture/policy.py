@@ -6,8 +6,8 @@ A policy that could not be analysed is unknown and passes nothing.
 import re
 from collections.abc import Iterator
 
-from bartizan.appraise.catalogue import Catalogue
-from bartizan.model.result import Anchor, Claim, Finding, Tier
+from bartizan.appraise.catalogue import Catalogue, finding_of
+from bartizan.model.result import Finding, Tier
 from bartizan.model.selinux_policy import PolicyAnalysis, Reached
 
 GUESTS = ("svirt_t", "svirt_tcg_t", "svirt_lxc_net_t", "container_t")
@@ -75,5 +75,4 @@ def _way(catalogue: Catalogue, one: Reached, tier: Tier, what: str) -> Finding:
 
 
 def _say(catalogue: Catalogue, check: str, tier: Tier, why: str) -> Finding:
-    described = catalogue[check]
-    return Finding(id=check, claim=Claim(described.claim), tier=tier, why=why, anchor=Anchor(described.anchor))
+    return finding_of(catalogue[check], tier, why)

@@ -14,6 +14,7 @@ SCHED_CORE, GET, ONE_THREAD = 62, 0, 0
 """PR_SCHED_CORE, PR_SCHED_CORE_GET, PR_SCHED_CORE_SCOPE_THREAD; linux/prctl.h."""
 MAX_THREADS = 4096
 MAX_SHOWN = 64
+LIBC = ctypes.CDLL(None)
 
 
 def cookies(host: Host, pid: int) -> Optional[Tuple[str, ...]]:
@@ -33,5 +34,5 @@ def cookies(host: Host, pid: int) -> Optional[Tuple[str, ...]]:
 
 def _cookie(thread: int) -> Optional[str]:
     value = ctypes.c_uint64()
-    done = ctypes.CDLL(None, use_errno=True).prctl(SCHED_CORE, GET, thread, ONE_THREAD, ctypes.byref(value))
+    done = LIBC.prctl(SCHED_CORE, GET, thread, ONE_THREAD, ctypes.byref(value))
     return f"{value.value:016x}" if done == 0 else None
