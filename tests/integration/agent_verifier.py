@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bartizan.app.attest_again import NeedsFullLogs, NodeState, ReportedAgain, attest_again, begin
+from bartizan.app.attest_again import NeedsFullLogs, ReportedAgain, attest_again, begin
 from bartizan.app.attest_node import Rules, attest_node
 from bartizan.app.defaults import catalogue, default_policy, levels
 from bartizan.app.enrol_node import close_enrolment, open_enrolment
+from bartizan.app.node_state import NodeState
 from bartizan.formats.cbor import decode_cbor, encode_cbor
 from bartizan.formats.ima import decode_ima
 from bartizan.formats.tcg_log import decode_boot_log
@@ -99,7 +100,7 @@ class Verifier:
         challenge: Document = {"nonce": self.nonce, "expires_in": EXPIRES}
         challenge["banks"] = {int(bank): list(range(PCR_COUNT)) for bank in BANKS}
         if self.state is not None:
-            evidence = self.state.evidence
+            evidence = self.state.complete()
             clock = evidence.quote.attest.clock
             entries = 0 if evidence.ima is None else len(evidence.ima.list.entries)
             held = {"reset_count": clock.reset_count, "restart_count": clock.restart_count, "ima_entries": entries}

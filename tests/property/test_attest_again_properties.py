@@ -6,8 +6,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bartizan.app.attest_again import Again, NodeState, attest_again, begin
+from bartizan.app.attest_again import Again, NeedsEvidence, attest_again, begin
 from bartizan.app.attest_node import attest_node
+from bartizan.app.node_state import NodeState
 from bartizan.model.evidence import Challenge
 from bartizan.model.result import AttestationResult, Tier
 from tests.simulator.live_boot import LiveBoot, live
@@ -45,6 +46,8 @@ def step(state: NodeState, boot: LiveBoot, held: int, *, count: int, ahead: int)
     sent = boot.again(held, count, ahead=ahead)
     found = attest_again(state, sent, challenge=challenge_of(boot), rules=RULES, now=NOW)
     assert isinstance(found, Again)
+    little = attest_again(state.without_evidence(), sent, challenge=challenge_of(boot), rules=RULES, now=NOW)
+    assert isinstance(little, NeedsEvidence) or (little == replace(found, state=found.state.without_evidence()))
     return found.state
 
 

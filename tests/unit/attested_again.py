@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
-from bartizan.app.attest_again import Again, NeedsFullLogs, NodeState, ReportedAgain, attest_again, begin
+from bartizan.app.attest_again import Again, NeedsEvidence, NeedsFullLogs, ReportedAgain, attest_again, begin
 from bartizan.app.attest_node import Outcome, Rules, attest_node
 from bartizan.app.defaults import catalogue, default_policy, levels
+from bartizan.app.node_state import NodeState
 from bartizan.formats.ima import decode_ima
 from bartizan.model.evidence import Challenge
 from bartizan.model.result import AttestationResult, Claim, Finding, Tier
@@ -35,7 +36,18 @@ def started(boot: LiveBoot = GOOD, count: int = ALL, *, rules: Rules = RULES, ah
 def asked(
     state: NodeState, sent: ReportedAgain, *, rules: Rules = RULES, challenge: Challenge = CHALLENGE
 ) -> Again | NeedsFullLogs:
-    return attest_again(state, sent, challenge=challenge, rules=rules, now=LATER)
+    """The answer; a state without its evidence gives the same, or says that it needs that because something is new."""
+    found = attest_again(state, sent, challenge=challenge, rules=rules, now=LATER)
+    assert not isinstance(found, NeedsEvidence)
+    little = attest_again(state.without_evidence(), sent, challenge=challenge, rules=rules, now=LATER)
+    if isinstance(little, NeedsEvidence):
+        assert isinstance(found, Again)
+        assert found.state.evidence is not state.evidence
+    elif isinstance(little, Again) and isinstance(found, Again):
+        assert (little.result, little.state) == (found.result, found.state.without_evidence())
+    else:
+        assert little == found
+    return found
 
 
 def again(state: NodeState, sent: ReportedAgain, *, rules: Rules = RULES, challenge: Challenge = CHALLENGE) -> Again:

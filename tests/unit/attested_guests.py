@@ -8,9 +8,9 @@ import zlib
 from datetime import UTC, datetime
 from functools import cache
 
-from bartizan.app.attest_again import NodeState
 from bartizan.app.attest_node import Rules
 from bartizan.app.defaults import catalogue, default_policy, levels
+from bartizan.app.node_state import NodeState
 from bartizan.app.roots import load_roots
 from bartizan.app.service.identity import reported_identity
 from bartizan.app.service.judging import Attempt, Judged, enrolment_of, judge

@@ -42,9 +42,9 @@ async def stricter(here: Side) -> None:
     assert await here.service.reload()
 
 
-async def begun(here: Side, name: str = "n1") -> Attester:
-    """A node that is enrolled and has attested the whole recorded boot once."""
-    node = Attester(name=name, entries=ALL)
+async def begun(here: Side, name: str = "n1", *, entries: int = ALL) -> Attester:
+    """A node that is enrolled and has attested the recorded boot once, the whole of it or so many IMA entries."""
+    node = Attester(name=name, entries=entries)
     await here.attest(node, await here.enrol(node))
     return node
 
@@ -61,6 +61,13 @@ async def evict(here: Side, node: Attester) -> None:
     known = await here.service.attesting.node(node.uid)
     assert known.state is not None
     known.state = None
+
+
+async def let_go(here: Side, node: Attester) -> None:
+    """All evidence of the node goes from memory, as if others had needed the room; what a quote needs stays."""
+    known = await here.service.attesting.node(node.uid)
+    assert known.state is not None
+    known.state = known.state.without_evidence()
 
 
 async def history(here: Side) -> list[Row[Any]]:

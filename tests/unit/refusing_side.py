@@ -34,7 +34,13 @@ async def everything(here: Side) -> tuple[dict[str, object], object]:
     await here.service.write(lambda _: None)
     nodes = here.service.memory.all()
     held = [
-        (one.state, one.posture, one.digest, replace(one.progress, attempted_at=None, refusal=None)) for one in nodes
+        (
+            one.state and one.state.without_evidence(),
+            one.posture,
+            one.digest,
+            replace(one.progress, attempted_at=None, refusal=None),
+        )
+        for one in nodes
     ]
     return await here.service.read(kept), held
 

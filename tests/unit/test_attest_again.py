@@ -40,8 +40,8 @@ def test_nothing_new_leaves_the_result_as_it_is() -> None:
 
     assert found.result is state.result
     assert found.result.level == 4
-    assert found.state.evidence.quote.attest.clock.clock == CLOCK + 1
-    assert found.state.evidence.ima is state.evidence.ima
+    assert found.state.quote.attest.clock.clock == CLOCK + 1
+    assert found.state.complete().ima is state.complete().ima
 
 
 @pytest.mark.parametrize("size", [1, 20, ALL - HALF])
@@ -303,7 +303,7 @@ def test_posture_that_comes_or_changes_is_appraised() -> None:
     found = again(started(), replace(GOOD.again(ALL, ALL), posture=b"{}"), challenge=bound)
 
     assert of(found.result, "posture.binding")
-    assert found.state.evidence.posture == b"{}"
+    assert found.state.complete().posture == b"{}"
 
 
 def test_the_state_of_a_result_is_that_of_the_last_quote() -> None:

@@ -49,7 +49,7 @@ def test_a_quote_from_before_is_refused(older: dict[str, int]) -> None:
 
 def test_a_certificate_outside_of_its_time_is_refused() -> None:
     state = started()
-    early = max(certificate.not_before for certificate in state.evidence.identity.path) - timedelta(days=1)
+    early = max(certificate.not_before for certificate in state.complete().identity.path) - timedelta(days=1)
 
     found = attest_again(state, GOOD.again(ALL, ALL), challenge=CHALLENGE, rules=RULES, now=early)
 

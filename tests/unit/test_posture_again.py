@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bartizan.app.attest_again import NodeState, begin
+from bartizan.app.attest_again import begin
 from bartizan.app.attest_node import Outcome, attest_node
+from bartizan.app.node_state import NodeState
 from bartizan.model.result import AttestationResult, Finding, Tier
 from bartizan.verify.binding import bound_extra_data
 from tests.simulator.machine import ENROLMENT
@@ -40,7 +41,7 @@ def test_another_posture_is_judged_as_with_the_whole_evidence(first: bytes | Non
     found = again(starting(first, held), replace(GOOD.again(held, ALL), posture=second), challenge=BOUND)
 
     assert alike(found.result, judged(second).result)
-    assert found.state.evidence.posture == second
+    assert found.state.complete().posture == second
 
 
 def test_a_posture_that_is_the_same_is_neither_decoded_nor_judged_again() -> None:
@@ -49,7 +50,7 @@ def test_a_posture_that_is_the_same_is_neither_decoded_nor_judged_again() -> Non
     found = again(state, replace(GOOD.again(ALL, ALL), posture=bytes(bytearray(hardened()))), challenge=BOUND)
 
     assert found.result is state.result
-    assert found.state.evidence.reported_posture is state.evidence.reported_posture
+    assert found.state.complete().reported_posture is state.complete().reported_posture
 
 
 def test_nothing_but_the_posture_is_judged_again_when_it_alone_changed(monkeypatch: pytest.MonkeyPatch) -> None:

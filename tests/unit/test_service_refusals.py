@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bartizan.formats.posture import MAX_DOCUMENT
 from tests.simulator.attester import Attester, Document
 from tests.simulator.quotes import flipped
 from tests.unit.attested_again import UNKNOWN
+from tests.unit.continuing_side import let_go
 from tests.unit.refusing_side import everything, quoted, said
 from tests.unit.service_side import HandClock, Side, played, side
 
@@ -45,6 +47,13 @@ async def set_up(here: Side) -> Scene:
 def posture_edited(scene: Scene) -> Document:
     scene.node.posture = b"{}"
     return scene.evidence(posture=b"{ }")
+
+
+def posture_not_held(scene: Scene, *, full: bool | None = None) -> Document:
+    """The quote binds a posture that is named, and was never sent."""
+    scene.node.posture = b"{}"
+    request = scene.evidence(full=full) | {"posture_digest": sha256(scene.node.posture).digest()}
+    return {name: value for name, value in request.items() if name != "posture"}
 
 
 def too_much_posture(scene: Scene) -> Document:
@@ -144,7 +153,19 @@ CASES: dict[str, tuple[Callable[[Scene], Document], int, str, str]] = {
     "PCR values of no bank": (lambda s: s.evidence(pcrs={}), 400, "decode", "evidence.pcrs"),
     "a posture edited after the quote": (posture_edited, 422, "verify", "quote.extra-data"),
     "a posture added after the quote": (lambda s: s.evidence(posture=b"{}"), 422, "verify", "quote.extra-data"),
-    "a posture that is not held": (lambda s: s.evidence(posture_digest=bytes(32)), 409, "logs", "not held"),
+    "a posture named that is not the quote's": (
+        lambda s: s.evidence(posture_digest=bytes(32)),
+        422,
+        "verify",
+        "quote.extra-data",
+    ),
+    "a posture that is not held": (posture_not_held, 409, "logs", "not held"),
+    "a posture that is not held, with full logs": (
+        lambda s: posture_not_held(s, full=True),
+        409,
+        "logs",
+        "not held",
+    ),
     "a posture larger than any that could be read": (too_much_posture, 400, "decode", "evidence.posture"),
     "a posture and a digest": (
         lambda s: s.evidence(posture=b"", posture_digest=bytes(32)),
@@ -181,10 +202,13 @@ CASES: dict[str, tuple[Callable[[Scene], Document], int, str, str]] = {
 }
 
 
+@pytest.mark.parametrize("held", [True, False], ids=["", "evidence not in memory"])
 @pytest.mark.parametrize("case", CASES)
-def test_evidence_that_does_not_hold_is_refused_and_changes_nothing(tmp_path: Path, case: str) -> None:
+def test_evidence_that_does_not_hold_is_refused_and_changes_nothing(tmp_path: Path, case: str, held: bool) -> None:
     async def play(here: Side) -> None:
         scene = await set_up(here)
+        if not held:
+            await let_go(here, scene.node)
         make, status, kind, said_of = CASES[case]
         request = make(scene)
         before = await everything(here)

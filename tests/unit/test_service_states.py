@@ -29,7 +29,7 @@ async def nothing(_: Side, __: Attester) -> None:
 async def evicted(here: Side, node: Attester) -> None:
     """Another node needs the room in memory."""
     await begun(here, "n2")
-    assert here.service.memory.find(node.uid).state is None  # type: ignore[union-attr]  # it is there
+    assert here.service.memory.find(node.uid).state.evidence is None  # type: ignore[union-attr]  # it is there
 
 
 async def suspended(_: Side, node: Attester) -> None:
@@ -42,7 +42,7 @@ async def other_policy(here: Side, _: Attester) -> None:
 
 MEANWHILE: dict[str, Meanwhile] = {
     "nothing": nothing,
-    "it was evicted from memory": evicted,
+    "its evidence was evicted from memory": evicted,
     "the machine was suspended": suspended,
     "the policy was changed": other_policy,
 }
@@ -146,7 +146,7 @@ def test_a_state_that_was_evicted_is_rebuilt_as_it_was(tmp_path: Path, name: str
             assert again is not kept
             assert alike(again.result, kept.result)
             assert (known.digest, again.stuck) == (digest, kept.stuck)
-            one, other = (state.evidence.ima for state in (kept, again))
+            one, other = (state.complete().ima for state in (kept, again))
             assert (one is None) == (other is None)
             if one is not None and other is not None:
                 assert list(one.list.columns.template_data) == list(other.list.columns.template_data)

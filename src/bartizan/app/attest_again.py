@@ -1,16 +1,25 @@
 """Attestation of a node whose boot is known: the road again, but only for what is new since the last time.
 
-The state of a node is all its evidence of this boot and the result; both are data, so that whoever keeps them can keep
-them anywhere. A change of policy, Reference Values or posture is appraised from what is kept, without asking the node.
+The state of a node (`node_state`) is data, so that whoever keeps it can keep it anywhere, and its evidence elsewhere. A
+change of policy, Reference Values or posture is appraised from what is kept, without asking the node.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bartizan.app.attest_node import Outcome, Rules
+from bartizan.app.node_state import (
+    HeldList,
+    NodeState,
+    held_list,
+    in_force,
+    judged_alike,
+    posture_digest,
+    state_of,
+    with_findings,
+)
 from bartizan.appraise.context import Context, ReferenceIndex
-from bartizan.appraise.engine import appraise, appraise_posture_again, fold, refused
+from bartizan.appraise.engine import appraise, appraise_posture_again, refused
 from bartizan.appraise.further import appraise_further, says_all_known
 from bartizan.appraise.measured import Tally, covered_columns, look_up
 from bartizan.errors import VerifyError
@@ -19,6 +28,7 @@ from bartizan.model.digest import HashAlg, PcrBanks
 from bartizan.model.evidence import Challenge, Enrolment, ReportedQuote, VerifiedEvidence, VerifiedIma, VerifiedQuote
 from bartizan.model.ima import IMA_PCR, ImaColumns
 from bartizan.model.result import Anchor, AttestationResult, Finding, Pointer, State, Tier
+from bartizan.model.tpm import Attest
 from bartizan.verify.again import NeedsFullLogs, as_of, verify_known_identity, verify_later_quote
 from bartizan.verify.freshness import check_clock
 from bartizan.verify.ima_again import FurtherIma, in_one_piece, verify_further
@@ -26,12 +36,12 @@ from bartizan.verify.ima_outcome import ima_outcome
 
 __all__ = [
     "Again",
+    "NeedsEvidence",
     "NeedsFullLogs",
-    "NodeState",
     "ReportedAgain",
     "attest_again",
     "begin",
-    "judged_by",
+    "goes_on",
     "reappraise",
     "resume",
 ]
@@ -42,7 +52,8 @@ class ReportedAgain:
     """What a node sends when its boot is known.
 
     new_entries: the IMA entries behind those that the Verifier holds, as bytes of the list's own form;
-    first_entry: the index of the first of them, as the node counts.
+    first_entry: the index of the first of them, as the node counts; posture_digest: instead of a posture document,
+    the SHA-256 of the one that was sent before.
     """
 
     quote: ReportedQuote
@@ -50,24 +61,12 @@ class ReportedAgain:
     new_entries: bytes = b""
     first_entry: int = 0
     posture: bytes | None = None
+    posture_digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeState:
-    """What is kept of a node between two attestations of one boot.
-
-    reference: what counted of the rules' Reference Values when `result` was made; counted: the tally of the files
-    measured so far, None where it was not needed since; stuck: contraindicated findings of this boot that the kept
-    evidence would not show again.
-    """
-
-    enrolment: Enrolment
-    evidence: VerifiedEvidence
-    rules: Rules
-    reference: ReferenceIndex | None
-    result: AttestationResult
-    counted: Tally | None = None
-    stuck: tuple[Finding, ...] = ()
+class NeedsEvidence:
+    """More has to be judged than the state tells without its evidence: it has to be read again, and asked once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,28 +86,27 @@ def begin(
     launch asks for full logs and starts no new kernel. Only what the node itself says (posture) may become better.
 
     Raises:
-        ValueError: nothing was verified, so that there is nothing to go on from. VerifyError: the quote is older than
-            the state.
+        ValueError: nothing was verified, so that there is nothing to go on from; or `goes_on`, and the previous state
+            is without its evidence. VerifyError: the quote is older than the state.
     """
     evidence = outcome.verified
     if evidence is None:
         raise ValueError("an outcome without verified evidence begins nothing")
-    state = NodeState(
-        enrolment=enrolment,
-        evidence=evidence,
-        rules=rules,
-        reference=_in_force(rules, now),
-        result=outcome.result,
-    )
+    state = state_of(evidence, outcome.result, enrolment=enrolment, rules=rules, now=now)
     if state.reference is not None:
         state = replace(state, counted=_counted(evidence, state.reference))
     if previous is None:
         return state
-    before, after = previous.evidence.quote.attest.clock, evidence.quote.attest.clock
-    check_clock(before, after)
-    if before.reset_count != after.reset_count:
+    check_clock(previous.quote.attest.clock, evidence.quote.attest.clock)
+    if not goes_on(previous, evidence.quote.attest):
         return state
-    return _with(state, [*_contraindicated(previous, state, now), *_left_out(previous.evidence.ima, evidence.ima)])
+    left_out = _left_out(previous.complete().ima, evidence.ima)
+    return with_findings(state, [*_contraindicated(previous, state, now), *left_out])
+
+
+def goes_on(state: NodeState, attest: Attest) -> bool:
+    """A quote is of the same reset of the TPM as the state, so that PCRs and what was found in them stay."""
+    return state.quote.attest.clock.reset_count == attest.clock.reset_count
 
 
 def resume(
@@ -121,18 +119,17 @@ def resume(
     Raises:
         ValueError: as for `begin`.
     """
-    return _with(begin(outcome, enrolment=enrolment, rules=rules, now=now), stuck)
+    return with_findings(begin(outcome, enrolment=enrolment, rules=rules, now=now), stuck)
 
 
 def reappraise(state: NodeState, *, rules: Rules, now: datetime) -> NodeState:
-    """The state with all it keeps judged by these rules, without asking the node."""
-    after = replace(state, rules=rules, reference=_in_force(rules, now))
+    """The state with all it keeps judged by these rules, without asking the node.
+
+    Raises:
+        ValueError: the state is without its evidence.
+    """
+    after = replace(state, rules=rules, reference=in_force(rules, now))
     return _appraised(after, now=now, fresh=state.result.state)
-
-
-def judged_by(state: NodeState, *, rules: Rules, now: datetime) -> bool:
-    """The state's result rests on these rules, and on what of their Reference Values counts now."""
-    return state.rules is rules and state.reference is _in_force(rules, now)
 
 
 def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Finding]:
@@ -159,60 +156,99 @@ def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Fin
 
 def attest_again(
     state: NodeState, sent: ReportedAgain, *, challenge: Challenge, rules: Rules, now: datetime
-) -> Again | NeedsFullLogs:
+) -> Again | NeedsFullLogs | NeedsEvidence:
     """Verify and appraise one more attestation of a known boot.
 
     (1) the quote holds, and is of the boot that is known; (2) the identity still stands; (3) the IMA list goes on from
-    where it was; (4) what is new is appraised, or everything if the rules or the posture changed.
+    where it was; (4) if nothing is new, the result stands; (5) what is new is appraised, or everything if the rules or
+    the posture changed.
 
     Raises:
         DecodeError: the new entries are no entries.
     """
-    known, fresh = state.evidence, State.RECORDED if challenge.recorded else State.FRESH
+    fresh = State.RECORDED if challenge.recorded else State.FRESH
     try:
-        quote = verify_later_quote(known, sent.quote, untrusted_pcrs=sent.untrusted_pcrs, challenge=challenge)  # (1)
+        quote = verify_later_quote(  # (1)
+            state.quote, sent.quote, ak=state.identity.ak, untrusted_pcrs=sent.untrusted_pcrs, challenge=challenge
+        )
         if isinstance(quote, NeedsFullLogs):
             return quote
-        identity = verify_known_identity(known, quote, enrolment=state.enrolment, now=now)  # (2)
+        identity = verify_known_identity(state.identity, state.quote, quote, enrolment=state.enrolment, now=now)  # (2)
     except VerifyError as error:
         result = refused(
             error, rules.catalogue, rules.levels, state=fresh, policy=rules.policy, reference=rules.reference
         )
         return Again(result=result, state=state)
-    further = _further(known, sent, quote)  # (3)
-    if isinstance(further, NeedsFullLogs):
-        return further
-    evidence = as_of(
-        known,
+    missing = _missing(state, sent, quote)  # (3)
+    if missing:
+        return NeedsFullLogs(reason=missing)
+    after = replace(
+        state,
         identity=identity,
         quote=quote,
-        ima=known.ima if further is None else further.ima,
-        posture=sent.posture,
+        posture=sent.posture_digest or posture_digest(sent.posture),
         posture_bound=challenge.binds_posture,
+        rules=rules,
+        reference=in_force(rules, now),
     )
-    after = replace(state, evidence=evidence, rules=rules, reference=_in_force(rules, now))
-    return _concluded(state, after, further=further, fresh=fresh, now=now)  # (4)
+    if _nothing_new(state, after, sent):  # (4)
+        return _again(after, after.result, fresh)
+    if state.evidence is None:
+        return NeedsEvidence()
+    return _news(state, after, sent, fresh=fresh, now=now)  # (5)
 
 
-def _further(known: VerifiedEvidence, sent: ReportedAgain, quote: VerifiedQuote) -> FurtherIma | NeedsFullLogs | None:
-    """The IMA list as this quote covers it; None where there is nothing new."""
-    ima = known.ima
-    if ima is None:
-        return NeedsFullLogs(reason="IMA entries came where there was no list") if sent.new_entries else None
-    if ima.matched is None:
-        return NeedsFullLogs(reason="the IMA list did not lead to PCR 10 the last time")
-    held = len(ima.list.entries)
-    if sent.new_entries and sent.first_entry != held:
-        return NeedsFullLogs(reason=f"IMA entries from {held} on expected, found those from {sent.first_entry} on")
-    if not sent.new_entries and not ima.pending:
-        unchanged = _pcr10(quote) == _pcr10(known.quote)
-        return None if unchanged else NeedsFullLogs(reason="PCR 10 was extended, and no IMA entries came")
-    entries = further_entries(sent.new_entries, ima.list)
-    return verify_further(ima, entries, before=known.quote.pcrs, pcrs=quote.pcrs, pinned=quote.pinned)
+def _missing(state: NodeState, sent: ReportedAgain, quote: VerifiedQuote) -> str:
+    """Why what is held does not tell how this quote came to be; empty if it may."""
+    if sent.posture_digest is not None and sent.posture_digest != state.posture:
+        return "the posture document that is named is not held"
+    held = state.ima
+    if held is None:
+        return "IMA entries came where there was no list" if sent.new_entries else ""
+    if held.matched is None:
+        return "the IMA list did not lead to PCR 10 the last time"
+    if sent.new_entries and sent.first_entry != held.entries:
+        return f"IMA entries from {held.entries} on expected, found those from {sent.first_entry} on"
+    if sent.new_entries or held.pending or _pcr10(quote) == _pcr10(state.quote):
+        return ""
+    return "PCR 10 was extended, and no IMA entries came"
 
 
 def _pcr10(quote: VerifiedQuote) -> dict[HashAlg, bytes | None]:
     return {bank: values.get(IMA_PCR) for bank, values in quote.pcrs.items()}
+
+
+def _nothing_new(state: NodeState, after: NodeState, sent: ReportedAgain) -> bool:
+    """The quote is another one, and nothing else."""
+    grown = bool(sent.new_entries) or (state.ima is not None and state.ima.pending)
+    return not grown and _standing(state, after) and not _other_posture(state, after)
+
+
+def _news(state: NodeState, after: NodeState, sent: ReportedAgain, *, fresh: State, now: datetime) -> Again:
+    """The result with all evidence at hand."""
+    known = state.complete()
+    further = _further(known, state.ima, sent, after.quote)
+    evidence = as_of(
+        known,
+        identity=after.identity,
+        quote=after.quote,
+        ima=known.ima if further is None else further.ima,
+        posture=known.posture if after.posture == state.posture else sent.posture,
+        posture_bound=after.posture_bound,
+    )
+    after = replace(after, ima=held_list(evidence.ima), evidence=evidence)
+    return _concluded(state, after, further=further, fresh=fresh, now=now)
+
+
+def _further(
+    known: VerifiedEvidence, held: HeldList | None, sent: ReportedAgain, quote: VerifiedQuote
+) -> FurtherIma | None:
+    """The IMA list as this quote covers it; None where there is nothing new."""
+    ima = known.ima
+    if ima is None or held is None or not (sent.new_entries or held.pending):
+        return None
+    entries = further_entries(sent.new_entries, ima.list)
+    return verify_further(ima, entries, before=known.quote.pcrs, pcrs=quote.pcrs, pinned=quote.pinned)
 
 
 def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None, fresh: State, now: datetime) -> Again:
@@ -229,14 +265,13 @@ def _concluded(state: NodeState, after: NodeState, *, further: FurtherIma | None
             current = _with_posture(state, current, now)
             return _again(current, current.result, fresh)
     after = _appraised(after, now=now, fresh=fresh)
-    ima = after.evidence.ima
-    lost = ima is not None and ima.matched is None
-    if lost or _judged_alike(state, after):  # other rules judge for themselves what is kept
-        after = _with(after, _contraindicated(state, after, now))
+    lost = after.ima is not None and after.ima.matched is None
+    if lost or judged_alike(state, after):  # other rules judge for themselves what is kept
+        after = with_findings(after, _contraindicated(state, after, now))
     if lost:
-        after = _with(after, _left_out(state.evidence.ima, ima))
+        after = with_findings(after, _left_out(state.complete().ima, after.complete().ima))
     if further is not None and further.late is not None:
-        after = _with(after, [further.late])
+        after = with_findings(after, [further.late])
     return _again(after, after.result, fresh)
 
 
@@ -251,7 +286,7 @@ def _updated(state: NodeState, after: NodeState, covered: ImaColumns, *, now: da
     if reference is not None:
         further = look_up(covered, reference)
         if says_all_known(state.result):
-            counted = (state.counted or _counted(state.evidence, reference)) + further.tally
+            counted = (state.counted or _counted(state.complete(), reference)) + further.tally
     elif covered:
         return None
     result = appraise_further(_context(after, now), state.result, further, counted=counted)
@@ -265,14 +300,13 @@ def _counted(evidence: VerifiedEvidence, reference: ReferenceIndex) -> Tally:
 
 def _standing(state: NodeState, after: NodeState) -> bool:
     """Nothing but the IMA list and the posture can say anything else than it did."""
-    old, new = state.evidence, after.evidence
-    return _judged_alike(state, after) and new.identity is old.identity and new.quote.findings == old.quote.findings
+    same_signer = after.identity is state.identity and after.quote.findings == state.quote.findings
+    return same_signer and judged_alike(state, after)
 
 
 def _other_posture(state: NodeState, after: NodeState) -> bool:
     """The posture, or whether the quote covers it, is not what it was."""
-    old, new = state.evidence, after.evidence
-    return (new.posture, new.posture_bound) != (old.posture, old.posture_bound)
+    return (after.posture, after.posture_bound) != (state.posture, state.posture_bound)
 
 
 def _with_posture(state: NodeState, after: NodeState, now: datetime) -> NodeState:
@@ -280,59 +314,35 @@ def _with_posture(state: NodeState, after: NodeState, now: datetime) -> NodeStat
     own = tuple(finding for finding in after.result.findings if finding not in after.stuck)
     judged = replace(after.result, findings=own)
     result = appraise_posture_again(_context(after, now), judged, after.rules.levels)
-    return _with(_with(replace(after, result=result), after.stuck), _contraindicated(state, after, now))
-
-
-def _judged_alike(one: NodeState, other: NodeState) -> bool:
-    """Both results rest on the same rules, and on the same Reference Values in force."""
-    return one.rules is other.rules and one.reference is other.reference
+    return with_findings(with_findings(replace(after, result=result), after.stuck), _contraindicated(state, after, now))
 
 
 def _appraised(state: NodeState, *, now: datetime, fresh: State) -> NodeState:
     """The state with all its evidence appraised."""
-    if state.evidence.ima is not None:
-        state = replace(state, evidence=replace(state.evidence, ima=in_one_piece(state.evidence.ima)))
+    evidence = state.complete()
+    if evidence.ima is not None:
+        evidence = replace(evidence, ima=in_one_piece(evidence.ima))
+    state = replace(state, evidence=evidence)
     result = appraise(_context(state, now), state.rules.levels, state=fresh)
-    return _with(replace(state, result=result, counted=None), state.stuck)
+    return with_findings(replace(state, result=result, counted=None), state.stuck)
 
 
 def _contraindicated(previous: NodeState, state: NodeState, now: datetime) -> list[Finding]:
     """What PCRs or certificates showed before in this boot and is contraindicated, as today's rules see it."""
-    if not _judged_alike(previous, state):
+    if not judged_alike(previous, state):
         judged = replace(previous, rules=state.rules, reference=state.reference)
         previous = _appraised(judged, now=now, fresh=state.result.state)
     bad = (finding for finding in previous.result.findings if finding.tier is Tier.CONTRAINDICATED)
     return [finding for finding in bad if finding.anchor is not Anchor.AGENT]
 
 
-def _with(state: NodeState, findings: Sequence[Finding]) -> NodeState:
-    """The state with these findings too, where its result does not have them already; they stay for the boot."""
-    result = state.result
-    new = [finding for finding in findings if finding not in result.findings]
-    if not new:
-        return state
-    result = fold(
-        (*result.findings, *new),
-        state.rules.levels,
-        state=result.state,
-        policy=result.policy,
-        reference=result.reference,
-    )
-    result = replace(result, strength=state.result.strength, confinement=state.result.confinement)
-    return replace(state, result=result, stuck=tuple(dict.fromkeys((*state.stuck, *new))))
-
-
 def _context(state: NodeState, now: datetime) -> Context:
     rules = state.rules
     return Context(
-        evidence=state.evidence,
+        evidence=state.complete(),
         policy=rules.policy,
         catalogue=rules.catalogue,
         reference=state.reference,
         now=now,
         posture_rules=rules.posture,
     )
-
-
-def _in_force(rules: Rules, now: datetime) -> ReferenceIndex | None:
-    return rules.reference.at(now) if rules.reference is not None else None

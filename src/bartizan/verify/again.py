@@ -19,6 +19,7 @@ from bartizan.model.evidence import (
     VerifiedIma,
     VerifiedQuote,
 )
+from bartizan.model.tpm import PublicArea
 from bartizan.verify.boot import BOOT_PCRS
 from bartizan.verify.freshness import Continuity, check_clock
 from bartizan.verify.identity import verify_identity
@@ -33,9 +34,9 @@ class NeedsFullLogs:
 
 
 def verify_later_quote(
-    known: VerifiedEvidence, reported: ReportedQuote, *, untrusted_pcrs: PcrBanks, challenge: Challenge
+    known: VerifiedQuote, reported: ReportedQuote, *, ak: PublicArea, untrusted_pcrs: PcrBanks, challenge: Challenge
 ) -> VerifiedQuote | NeedsFullLogs:
-    """A quote by the known AK, if it is one of the known boot.
+    """A quote by the known AK, if it is one of the boot of the known quote.
 
     Steps: (1) the quote holds (`verify_quote`); (2) counters and clock say that the TPM was not started or resumed
     since (`check_clock`); (3) every boot PCR of every bank is what it was.
@@ -43,10 +44,10 @@ def verify_later_quote(
     Raises:
         VerifyError: the quote does not hold, or is older than the last one.
     """
-    quote = verify_quote(reported, ak=known.identity.ak, untrusted_pcrs=untrusted_pcrs, challenge=challenge)  # (1)
-    if check_clock(known.quote.attest.clock, quote.attest.clock) is not Continuity.SAME_BOOT:  # (2)
+    quote = verify_quote(reported, ak=ak, untrusted_pcrs=untrusted_pcrs, challenge=challenge)  # (1)
+    if check_clock(known.attest.clock, quote.attest.clock) is not Continuity.SAME_BOOT:  # (2)
         return NeedsFullLogs(reason="the machine was started, resumed or dynamically launched since")
-    changed = _changed(known.quote, quote)  # (3)
+    changed = _changed(known, quote)  # (3)
     return NeedsFullLogs(reason=changed) if changed else quote
 
 
@@ -67,16 +68,16 @@ def _changed(known: VerifiedQuote, quote: VerifiedQuote) -> str:
 
 
 def verify_known_identity(
-    known: VerifiedEvidence, quote: VerifiedQuote, *, enrolment: Enrolment, now: datetime
+    identity: VerifiedIdentity, known: VerifiedQuote, quote: VerifiedQuote, *, enrolment: Enrolment, now: datetime
 ) -> VerifiedIdentity:
     """The identity of before, which stands while its certificates are valid and the signer's qualified name is equal.
 
     Raises:
         VerifyError: they are not, and it cannot be proved anew.
     """
-    identity, signer = known.identity, quote.attest.qualified_signer
+    signer = quote.attest.qualified_signer
     valid = all(certificate.not_before <= now <= certificate.not_after for certificate in identity.path)
-    if valid and signer == known.quote.attest.qualified_signer:
+    if valid and signer == known.attest.qualified_signer:
         return identity
     reported = ReportedIdentity(
         ak=identity.ak,

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from bartizan.app.attest_again import NeedsFullLogs, NodeState, judged_by
+from bartizan.app.attest_again import NeedsEvidence, NeedsFullLogs
 from bartizan.app.attest_node import Rules
+from bartizan.app.node_state import NodeState, judged_by
 from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of, judge, resumed
 from bartizan.app.service.keeping import Keeper
@@ -23,14 +24,11 @@ from bartizan.app.service.refusals import Busy, LogsWanted, NonceError, UnknownN
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
 from bartizan.app.service.storm import Storm
-from bartizan.app.service.verdicts import keeps_down
 from bartizan.errors import SenderError, VerifyError
-from bartizan.formats.agent_message import encode_conclusion
 from bartizan.model.cbor import Encoded
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.node import NodeProgress, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Offer
-from bartizan.model.result import AttestationResult
 from bartizan.store.accepting import Outdated
 from bartizan.store.dialect import is_shared
 from bartizan.store.kept import kept_boot
@@ -82,7 +80,7 @@ class Attesting:
             banks=node.record.banks,
             expires_in=self.nonces.lifetime,
             due_in=due_in,
-            held=None if node.state is None else held_of(node.state, node.posture),
+            held=None if node.state is None else held_of(node.state),
         )
 
     async def refused_offer(self, uid: str, *, at_once: bool) -> Offer:
@@ -135,7 +133,8 @@ class Attesting:
         judged = await self._judged(node, request, now)
         await self.keeper.keep(node, request, judged, issued=issued, now=now)
         self.memory.used(node)
-        return Accepted(told=_told(node, judged.state.result), offer=self.offer(node, self.clock()))
+        result = judged.state.result if node.state is None else node.state.result
+        return Accepted(told=self.memory.told(node, result), offer=self.offer(node, self.clock()))
 
     def _refusal(self, node: Node, request: EvidenceRequest, error: SenderError) -> SenderError:
         """What to refuse a node with; it is noted, unless the node is not to blame for it."""
@@ -215,6 +214,11 @@ class Attesting:
         if node.state is None and node.progress.boot is not None:
             await self._rebuild(node)
 
+    async def complete(self, node: Node) -> None:
+        """Have all of a node's evidence in its state, if anything was accepted of it; the node's lock is held."""
+        if node.progress.boot is not None and (node.state is None or node.state.evidence is None):
+            await self._rebuild(node)
+
     async def _rebuild(self, node: Node) -> None:
         def rebuild(connection: Connection) -> tuple[NodeState, bytes | None, int | None, bytes] | None:
             kept = kept_boot(connection, node.record.id)
@@ -229,7 +233,7 @@ class Attesting:
         except SenderError as error:
             if not (isinstance(error, VerifyError) and error.check.startswith("identity.")):
                 self.keeper.damaged(node, str(error), self.clock())
-            node.progress = replace(node.progress, boot=None)  # as if it had not attested yet
+            node.progress, node.state = replace(node.progress, boot=None), None  # as if it had not attested yet
             return
         if found is not None:
             node.state, posture, node.posture_id, node.digest = found
@@ -237,24 +241,23 @@ class Attesting:
             self.memory.used(node)
 
     async def _judged(self, node: Node, request: EvidenceRequest, now: Now) -> Judged:
-        attempt = Attempt(
-            record=node.record,
-            enrolment=node.enrolment,
-            state=node.state,
-            request=request,
-            posture=_posture(node, request),
-        )
+        found = await self._judge(node, request, now)
+        if isinstance(found, NeedsEvidence):
+            await self.complete(node)
+            found = await self._judge(node, request, now)
+        if isinstance(found, Judged):
+            return found
+        raise LogsWanted(found.reason if isinstance(found, NeedsFullLogs) else "what is kept cannot be read again")
+
+    async def _judge(self, node: Node, request: EvidenceRequest, now: Now) -> Judged | NeedsFullLogs | NeedsEvidence:
+        attempt = Attempt(record=node.record, enrolment=node.enrolment, state=node.state, request=request)
         rules, at = self.rules.rules, now.date
         if request.boot is not None:
             async with self.storm.turn():
-                judged = await asyncio.to_thread(judge, attempt, rules=rules, now=at)
-        elif _takes_long(node.state, request, rules=rules, now=at):
-            judged = await asyncio.to_thread(judge, attempt, rules=rules, now=at)
-        else:
-            judged = judge(attempt, rules=rules, now=at)
-        if isinstance(judged, NeedsFullLogs):
-            raise LogsWanted(judged.reason)
-        return judged
+                return await asyncio.to_thread(judge, attempt, rules=rules, now=at)
+        if _takes_long(node.state, request, rules=rules, now=at):
+            return await asyncio.to_thread(judge, attempt, rules=rules, now=at)
+        return judge(attempt, rules=rules, now=at)
 
 
 def _takes_long(state: NodeState | None, request: EvidenceRequest, *, rules: Rules, now: datetime) -> bool:
@@ -265,24 +268,3 @@ def _takes_long(state: NodeState | None, request: EvidenceRequest, *, rules: Rul
     if request.ima is not None and len(request.ima.entries) > SMALL:
         return True
     return state is not None and not judged_by(state, rules=rules, now=now)
-
-
-def _told(node: Node, result: AttestationResult) -> Encoded:
-    """What a node is told of a result; nearly always the same as the last time."""
-    if node.told is None or node.told[0] is not result:
-        node.told = result, encode_conclusion(result, keeps_down(result))
-    return node.told[1]
-
-
-def _posture(node: Node, request: EvidenceRequest) -> bytes | None:
-    """The posture document that a request sends or names.
-
-    Raises:
-        LogsWanted: it names one that is not held.
-    """
-    if request.posture_digest is None:
-        return request.posture
-    state = node.state
-    if state is None or state.evidence.posture is None or node.posture != request.posture_digest:
-        raise LogsWanted("the posture document that is named is not held")
-    return state.evidence.posture

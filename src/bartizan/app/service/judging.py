@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 
-from bartizan.app.attest_again import NeedsFullLogs, NodeState, ReportedAgain, attest_again, begin, resume
+from bartizan.app.attest_again import (
+    Again,
+    NeedsEvidence,
+    NeedsFullLogs,
+    ReportedAgain,
+    attest_again,
+    begin,
+    goes_on,
+    resume,
+)
 from bartizan.app.attest_node import Rules, attest_node
 from bartizan.app.evidence_folder import command_line_text
+from bartizan.app.node_state import NodeState, posture_digest
 from bartizan.app.service.identity import reported_identity
 from bartizan.errors import DecodeError, VerifyError
 from bartizan.formats.agent_message import decode_enrol
@@ -23,18 +33,17 @@ from bartizan.model.ima import ImaColumns, ImaList, ImaParts
 from bartizan.model.node import KeptBoot, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Held, SentBoot, SentIma
 from bartizan.model.result import AttestationResult
-from bartizan.verify.binding import bound_extra_data
+from bartizan.verify.binding import NO_POSTURE, bound_to_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attestation to judge. state: what is held of the boot; posture: the document that was sent or named."""
+    """An attestation to judge. state: what is held of the boot."""
 
     record: NodeRecord
     enrolment: Enrolment
     state: NodeState | None
     request: EvidenceRequest
-    posture: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +67,12 @@ def enrolment_of(record: NodeRecord, anchors: TrustAnchors) -> Enrolment:
 
 
 def challenge_for(record: NodeRecord, nonce: bytes, posture: bytes | None) -> Challenge:
-    """What the quote must answer: all PCRs of the banks enrolled, with node, nonce and posture bound into it."""
+    """What the quote must answer: all PCRs of the banks enrolled, with node, nonce and posture bound into it.
+
+    posture: SHA-256 of the posture document, None where there is none.
+    """
     return Challenge(
-        extra_data=bound_extra_data(record.uid, nonce, posture or b""),
+        extra_data=bound_to_digest(record.uid, nonce, posture or NO_POSTURE),
         selection=all_pcrs_of(record.banks),
         pinned=record.pinned,
         recorded=False,
@@ -74,7 +86,7 @@ def all_pcrs_of(banks: tuple[HashAlg, ...]) -> Mapping[int, frozenset[int]]:
     return {bank: frozenset(range(PCR_COUNT)) for bank in banks}
 
 
-def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFullLogs:
+def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFullLogs | NeedsEvidence:
     """Verify and appraise what came.
 
     Raises:
@@ -83,35 +95,59 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
     request, record = attempt.request, attempt.record
     quote = ReportedQuote(attest=decode_attest(request.attest), signature=decode_signature(request.signature))
     pcrs = split_pcrs(request.pcrs, record.banks)
-    challenge = challenge_for(record, request.nonce, attempt.posture)
+    posture = request.posture_digest or posture_digest(request.posture)
+    challenge = challenge_for(record, request.nonce, posture)
     if request.boot is not None:
-        evidence = reported(record, quote, pcrs, boot=request.boot, ima=_whole_list(request), posture=attempt.posture)
-        outcome = attest_node(evidence, challenge=challenge, enrolment=attempt.enrolment, rules=rules, now=now)
-        if outcome.verified is None:
-            raise _refused(outcome.result)
-        after = begin(outcome, enrolment=attempt.enrolment, rules=rules, now=now, previous=attempt.state)
-        entries = () if evidence.ima is None else encode_entries(evidence.ima.entries)
-        return Judged(state=after, boot=request.boot, entries=entries)
+        return _begun(attempt, request.boot, quote, challenge=challenge, rules=rules, now=now)
     if attempt.state is None:
         return NeedsFullLogs(reason="nothing is held of this boot")
     ima = request.ima or SentIma(first=held_entries(attempt.state), entries=b"")
     sent = ReportedAgain(
-        quote=quote, untrusted_pcrs=pcrs, new_entries=ima.entries, first_entry=ima.first, posture=attempt.posture
+        quote=quote,
+        untrusted_pcrs=pcrs,
+        new_entries=ima.entries,
+        first_entry=ima.first,
+        posture=request.posture,
+        posture_digest=request.posture_digest,
     )
     found = attest_again(attempt.state, sent, challenge=challenge, rules=rules, now=now)
-    if isinstance(found, NeedsFullLogs):
+    if not isinstance(found, Again):
         return found
     if found.state is attempt.state:
         raise _refused(found.result)
     return _further(found.state, attempt.state)
 
 
+def _begun(
+    attempt: Attempt, boot: SentBoot, quote: ReportedQuote, *, challenge: Challenge, rules: Rules, now: datetime
+) -> Judged | NeedsFullLogs | NeedsEvidence:
+    """A full attestation, judged. What is held of the same reset of the TPM counts with it."""
+    request, held = attempt.request, attempt.state
+    posture = request.posture
+    if request.posture_digest is not None:
+        if held is None or held.posture != request.posture_digest:
+            return NeedsFullLogs(reason="the posture document that is named is not held")
+        if held.evidence is None:
+            return NeedsEvidence()
+        posture = held.evidence.posture
+    if held is not None and held.evidence is None and goes_on(held, quote.attest):
+        return NeedsEvidence()
+    pcrs = split_pcrs(request.pcrs, attempt.record.banks)
+    evidence = reported(attempt.record, quote, pcrs, boot=boot, ima=_whole_list(request), posture=posture)
+    outcome = attest_node(evidence, challenge=challenge, enrolment=attempt.enrolment, rules=rules, now=now)
+    if outcome.verified is None:
+        raise _refused(outcome.result)
+    after = begin(outcome, enrolment=attempt.enrolment, rules=rules, now=now, previous=held)
+    entries = () if evidence.ima is None else encode_entries(evidence.ima.entries)
+    return Judged(state=after, boot=boot, entries=entries)
+
+
 def _further(after: NodeState, before: NodeState) -> Judged:
     held = held_entries(before)
-    ima = after.evidence.ima
-    if ima is None or len(ima.list.entries) == held:
+    if held_entries(after) == held:
         return Judged(state=after)
-    return Judged(state=after, entries=encode_entries(_since(ima.list, held)), first=held)
+    ima = after.complete().ima
+    return Judged(state=after, entries=() if ima is None else encode_entries(_since(ima.list, held)), first=held)
 
 
 def _since(ima: ImaList, held: int) -> ImaColumns:
@@ -121,17 +157,17 @@ def _since(ima: ImaList, held: int) -> ImaColumns:
 
 def held_entries(state: NodeState) -> int:
     """How many IMA entries are kept of a boot."""
-    return 0 if state.evidence.ima is None else len(state.evidence.ima.list.entries)
+    return 0 if state.ima is None else state.ima.entries
 
 
-def held_of(state: NodeState, posture_digest: bytes | None) -> Held:
+def held_of(state: NodeState) -> Held:
     """What a node need not send again."""
-    clock = state.evidence.quote.attest.clock
+    clock = state.quote.attest.clock
     return Held(
         reset_count=clock.reset_count,
         restart_count=clock.restart_count,
         ima_entries=held_entries(state),
-        posture_digest=posture_digest,
+        posture_digest=state.posture,
     )
 
 
@@ -152,7 +188,7 @@ def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: 
     evidence = reported(
         record, quote, split_pcrs(kept.pcrs, record.banks), boot=boot, ima=kept.ima, posture=kept.posture
     )
-    challenge = challenge_for(record, kept.nonce, kept.posture)
+    challenge = challenge_for(record, kept.nonce, posture_digest(kept.posture))
     outcome = attest_node(evidence, challenge=challenge, enrolment=enrolment, rules=rules, now=now)
     if outcome.verified is None:
         raise _refused(outcome.result)

@@ -1,7 +1,6 @@
 """Keeping what was accepted: evidence, state and verdict of one attestation in one transaction, then in memory."""
 
 import asyncio
-import hashlib
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bartizan.app.attest_again import NodeState
+from bartizan.app.node_state import NodeState
 from bartizan.app.service.clock import Now
 from bartizan.app.service.judging import Judged
 from bartizan.app.service.memory import Node
@@ -176,10 +175,7 @@ class _Change:
         self._rules = rules
         self._at = at
         before, after = node.state, judged.state
-        posture = after.evidence.posture
-        self._posture_digest = node.posture
-        if before is None or posture is not before.evidence.posture:
-            self._posture_digest = None if posture is None else hashlib.sha256(posture).digest()
+        self._posture_digest = after.posture
         self._verdict: Verdict | None = None
         if (
             before is None
@@ -196,7 +192,7 @@ class _Change:
         before = self._node.state
         if self._judged.boot is None or before is None:
             return self._judged.boot is not None
-        old, new = (state.evidence.quote.attest.clock for state in (before, self._judged.state))
+        old, new = (state.quote.attest.clock for state in (before, self._judged.state))
         return (old.reset_count, old.restart_count) != (new.reset_count, new.restart_count)
 
     @property
@@ -234,7 +230,7 @@ class _Change:
             add_entries(connection, interning, number, judged.entries, first=judged.first)
         posture = before.posture
         if self._posture_digest != node.posture:
-            posture = add_posture(connection, judged.state.evidence.posture)
+            posture = add_posture(connection, judged.state.complete().posture)
         result = self._write_verdict(connection, number)
         accept(connection, [dict(row) | {"posture": posture, "of_version": version}])
         return _Numbers(version=version + 1, boot=number, result=result, posture=posture)

@@ -1,22 +1,27 @@
-"""What the service holds in memory of nodes: who each is, how far it has come, and the states used last.
+"""What the service holds in memory of nodes: who each is, how far it has come, its state; all evidence of some.
 
-All of it can be read again from the database; it is bounded, and a node that was dropped costs one rebuild.
+A quote that brings nothing new needs the state alone, some 7 KB a node. The evidence is bounded: it is held of the
+nodes of which anything was new last, and read again from the database for others when they have something new.
 """
 
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
-from bartizan.app.attest_again import NodeState
+from bartizan.app.node_state import NodeState
+from bartizan.app.service.alike import Alike
 from bartizan.app.service.judging import held_entries
+from bartizan.app.service.verdicts import keeps_down
+from bartizan.formats.agent_message import encode_conclusion
 from bartizan.model.cbor import Encoded
-from bartizan.model.evidence import Enrolment
+from bartizan.model.evidence import Enrolment, VerifiedEvidence
 from bartizan.model.node import NodeProgress, NodeRecord
 from bartizan.model.result import AttestationResult
 
 AT_ONCE = 64
-"""States looked at for one that has to go."""
+"""Nodes looked at for one whose evidence has to go."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,12 +47,20 @@ class Node:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+class _Held(NamedTuple):
+    """Evidence that is held of a node, and how many IMA entries it has."""
+
+    evidence: VerifiedEvidence
+    entries: int
+
+
 class Memory:
-    """Nodes by id; `states` and `entries` bound how many states, and how many IMA entries in them, are held."""
+    """Nodes by id; `states` and `entries` bound of how many all evidence is held, and how many IMA entries in it."""
 
     def __init__(self, *, states: int, entries: int) -> None:
         self._nodes: dict[str, Node] = {}
-        self._used: OrderedDict[str, int] = OrderedDict()
+        self._alike = Alike()
+        self._used: OrderedDict[str, _Held] = OrderedDict()
         self._states = states
         self._entries = entries
         self._held = 0
@@ -67,16 +80,20 @@ class Memory:
         """Drop a node: it is enrolled no more."""
         self._gone.add(uid)
         self._nodes.pop(uid, None)
-        self._held -= self._used.pop(uid, 0)
+        self._let_go(uid)
 
     def used(self, node: Node) -> None:
-        """The node's state was used or replaced; those used longest ago make room."""
-        uid = node.record.uid
-        if uid in self._gone:
+        """The node's state was replaced; where that took its evidence, evidence used longest ago makes room."""
+        uid, state = node.record.uid, node.state
+        if state is None or state.evidence is None or uid in self._gone:
             return
-        size = 0 if node.state is None else held_entries(node.state)
-        self._held += size - self._used.pop(uid, 0)
-        self._used[uid] = size
+        held = self._used.get(uid)
+        if held is not None and held.evidence is state.evidence:
+            return
+        node.state = self._alike.state(state)
+        self._let_go(uid)
+        self._used[uid] = _Held(state.evidence, held_entries(state))
+        self._held += held_entries(state)
         if not self._full:
             return
         for dropped in list(islice(self._used, AT_ONCE)):
@@ -89,13 +106,23 @@ class Memory:
         return len(self._used) > self._states or self._held > self._entries
 
     def _drop(self, uid: str) -> None:
-        """Let go of a state, unless somebody is at work with it."""
+        """Let go of a node's evidence, unless somebody is at work with it."""
         node = self._nodes.get(uid)
         if node is not None and node.lock.locked():
             return
-        self._held -= self._used.pop(uid)
-        if node is not None:
-            node.state = node.told = None
+        self._let_go(uid)
+        if node is not None and node.state is not None:
+            node.state = node.state.without_evidence()
+
+    def _let_go(self, uid: str) -> None:
+        held = self._used.pop(uid, None)
+        self._held -= 0 if held is None else held.entries
+
+    def told(self, node: Node, result: AttestationResult) -> Encoded:
+        """What a node is told of a result; nearly always the same as the last time."""
+        if node.told is None or node.told[0] is not result:
+            node.told = result, self._alike.encoded(encode_conclusion(result, keeps_down(result)))
+        return node.told[1]
 
     @property
     def nodes(self) -> int:
@@ -104,12 +131,12 @@ class Memory:
 
     @property
     def states(self) -> int:
-        """How many states are held."""
+        """Of how many nodes all evidence is held."""
         return len(self._used)
 
     @property
     def entries(self) -> int:
-        """How many IMA entries are held in them."""
+        """How many IMA entries are held in it."""
         return self._held
 
     def all(self) -> list[Node]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from bartizan.app.attest_again import judged_by, reappraise
+from bartizan.app.attest_again import reappraise
+from bartizan.app.node_state import judged_by
 from bartizan.app.service.attesting import Attesting
 from bartizan.app.service.clock import Clock, Now
 from bartizan.app.service.keeping import Keeper
@@ -120,9 +121,12 @@ class Reappraising:
         return [uid for uid, node in nodes if node is not None and node.state is not None]
 
     async def _judge_locked(self, node: Node, now: Now) -> bool:
-        if node.state is None:
+        rules = self.rules.rules
+        if node.state is not None and not judged_by(node.state, rules=rules, now=now.date):
+            await self.attesting.complete(node)
+        state = node.state
+        if state is None:
             return False
-        rules, state = self.rules.rules, node.state
         if not judged_by(state, rules=rules, now=now.date):  # a state that was just rebuilt is judged by them already
             state = await asyncio.to_thread(reappraise, state, rules=rules, now=now.date)
         return await self.keeper.rejudged(node, state, now)

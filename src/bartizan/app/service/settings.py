@@ -51,7 +51,8 @@ class Attestation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
 class Storage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Where things are kept. database: a URL, of SQLite or PostgreSQL; a file in the data folder where it is empty.
 
-    history_days: how long former verdicts and boots are kept; states, entries: nodes and IMA entries held in memory.
+    history_days: how long former verdicts and boots are kept; states, entries: of how many nodes all evidence is held
+    in memory, and how many IMA entries in it.
     """
 
     database: str = ""

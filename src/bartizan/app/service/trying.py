@@ -7,13 +7,15 @@ import asyncio
 from bisect import insort
 from collections import Counter
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from bartizan.app.attest_again import NodeState, judged_by, reappraise
+from bartizan.app.attest_again import reappraise
 from bartizan.app.attest_node import Rules
 from bartizan.app.changed_verdict import in_words, what_changed
+from bartizan.app.node_state import NodeState, judged_by
 from bartizan.app.service.policies import named_policy
 from bartizan.app.service.references import Step, after_step, may_go, stored_set
 from bartizan.app.service.refusals import Conflict, UnknownNode
@@ -119,10 +121,12 @@ async def _try(service: Service, rules: Rules) -> AsyncGenerator[Trial, None]:
 
 async def _judge(service: Service, trial: Trial, *, uid: str, name: str, rules: Rules) -> None:
     trial.done += 1
-    try:
-        state = (await service.attesting.node(uid)).state
-    except UnknownNode:
-        state = None
+    state = None
+    with suppress(UnknownNode):
+        node = await service.attesting.node(uid)
+        async with node.lock:
+            await service.attesting.complete(node)
+            state = node.state
     if state is None:
         trial.unjudged += 1
         return

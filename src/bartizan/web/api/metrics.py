@@ -77,8 +77,8 @@ def _of_memory(service: Service) -> Iterator[Metric]:
     memory = service.memory
     yield GaugeMetricFamily("bartizan_writer_backlog", "Writes that wait", value=service.writer.backlog)
     yield GaugeMetricFamily("bartizan_memory_nodes", "Nodes known in memory", value=memory.nodes)
-    yield GaugeMetricFamily("bartizan_memory_states", "Node states held in memory", value=memory.states)
-    yield GaugeMetricFamily("bartizan_memory_ima_entries", "IMA entries held in memory", value=memory.entries)
+    yield GaugeMetricFamily("bartizan_memory_states", "Nodes of which all evidence is held", value=memory.states)
+    yield GaugeMetricFamily("bartizan_memory_ima_entries", "IMA entries in that evidence", value=memory.entries)
     yield GaugeMetricFamily(
         "bartizan_start_time_seconds", "When the service started", value=service.started.microseconds / 1_000_000
     )
