@@ -13,6 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 from bartizan.store.rules import Author
 from bartizan.store.tables import enrolment, join_token, registered_ek, review
 
+AT_ONCE = 500
+"""EK Names in one look-up."""
 OPEN, APPROVED, REJECTED, CLOSED = "open", "approved", "rejected", "closed"
 """States of a review; one is closed when its approval was used, or when what it was about is no longer so."""
 
@@ -124,8 +126,13 @@ def withdraw_token(connection: Connection, number: int, *, now: int) -> bool:
 
 def register_eks(connection: Connection, rows: Iterable[tuple[bytes, str, str]], *, author: Author) -> int:
     """Accept EKs beforehand: EK Name, node name, role. Those known are passed over; returns how many are new."""
-    known = set(connection.execute(select(registered_ek.c.ek_name)).scalars())
     new = {ek: {"ek_name": ek, "node_name": name, "role": role} | _made(author) for ek, name, role in rows}
+    names, known = list(new), set[bytes]()
+    for start in range(0, len(names), AT_ONCE):
+        some = names[start : start + AT_ONCE]
+        known.update(
+            connection.execute(select(registered_ek.c.ek_name).where(registered_ek.c.ek_name.in_(some))).scalars()
+        )
     fresh = [row for ek, row in new.items() if ek not in known]
     if fresh:
         connection.execute(insert(registered_ek), fresh)

@@ -86,8 +86,11 @@ def version_of(connection: Connection, uid: str) -> int | None:
 
 def enrolled_as(connection: Connection, *, name: str, ek_name: bytes) -> list[NodeRecord]:
     """Enrolled nodes of this name or with this EK."""
-    query = select(node).where(node.c.retired_at.is_(None), (node.c.name == name) | (node.c.ek_name == ek_name))
-    return [_record(row) for row in connection.execute(query)]
+    found: dict[int, NodeRecord] = {}
+    for known in (node.c.name == name, node.c.ek_name == ek_name):  # one query for both would read the whole table
+        for row in connection.execute(select(node).where(node.c.retired_at.is_(None), known)):
+            found[row.id] = _record(row)
+    return list(found.values())
 
 
 def enrolled_since(connection: Connection, numbers: Collection[int], at: int) -> bool:
