@@ -63,6 +63,12 @@ async def evict(here: Side, node: Attester) -> None:
     known.state = None
 
 
+async def proved(here: Side, node: Attester) -> None:
+    """What is kept of the node is verified once more."""
+    await here.service.attesting.node(node.uid)
+    await here.service.proving.prove(node.uid)
+
+
 async def let_go(here: Side, node: Attester) -> None:
     """All evidence of the node goes from memory, as if others had needed the room; what a quote needs stays."""
     known = await here.service.attesting.node(node.uid)

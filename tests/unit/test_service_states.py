@@ -15,7 +15,7 @@ from bartizan.store.tables import node_state
 from tests.simulator.attester import Attester, Document
 from tests.simulator.live_boot import live
 from tests.unit.attested_again import ALL, CHANGED, UNKNOWN, alike
-from tests.unit.continuing_side import HOUR, after, begun, boots, evict, history, knowing, raised, stricter
+from tests.unit.continuing_side import HOUR, after, begun, boots, evict, history, knowing, proved, raised, stricter
 from tests.unit.ima_lists import BOOTS
 from tests.unit.service_side import HandClock, Side, played, side
 
@@ -139,9 +139,13 @@ def test_a_state_that_was_evicted_is_rebuilt_as_it_was(tmp_path: Path, name: str
             kept, digest = known.state, known.digest
             await evict(here, node)
 
-            again = (await here.service.attesting.node(node.uid)).state
+            recalled = (await here.service.attesting.node(node.uid)).state
+            async with known.lock:
+                await here.service.attesting.complete(known)
+            again = known.state
 
             assert kept is not None
+            assert recalled == kept.without_evidence()
             assert again is not None
             assert again is not kept
             assert alike(again.result, kept.result)
@@ -223,6 +227,7 @@ def test_damage_is_an_alarm_and_the_node_sends_everything_again(tmp_path: Path, 
             before = await after(here, node)
             await here.service.write(lambda connection: connection.execute(text(DAMAGE[what])).rowcount)
         async with side(tmp_path, clock=clock) as here:
+            await proved(here, node)
             status, answer = await here.call("challenge", node.ask())
             assert (status, "held" in answer["challenge"]) == (200, False)
             (alarm,) = await raised(here, "damaged")
@@ -257,6 +262,7 @@ def test_a_damaged_posture_is_stored_anew_and_is_one_alarm(tmp_path: Path, what:
         before = await after(here, node)
         await here.service.write(lambda connection: connection.execute(text(DAMAGED_POSTURE[what])).rowcount)
         await evict(here, node)
+        await proved(here, node)
         known = await here.service.attesting.node(node.uid)
         assert (known.state, known.posture, known.posture_id, known.digest) == (None, None, None, b"")
         assert len(await raised(here, "damaged")) == 1
@@ -292,6 +298,8 @@ def test_damage_to_a_shared_entry_is_one_alarm_and_every_node_mends_its_own(tmp_
             await here.service.write(lambda connection: connection.execute(text(DAMAGE["a byte of an IMA entry"])))
         for _ in range(2):
             async with side(tmp_path, clock=clock) as here:
+                for node in nodes:
+                    await proved(here, node)
                 found = [await after(here, node) for node in nodes]
                 assert [one["contraindicated"] for one in found] == [False] * 3
                 assert len(await raised(here, "damaged")) == 1

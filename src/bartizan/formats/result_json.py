@@ -1,12 +1,13 @@
 """Results and findings as JSON documents: one shape each, wherever they are shown, sent or kept."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from bartizan.errors import DecodeError
 from bartizan.formats.strict import json_value
-from bartizan.model.result import Anchor, AttestationResult, Claim, Confinement, Finding, Pointer, Tier
+from bartizan.model.result import Anchor, AttestationResult, Claim, Confinement, Finding, Pointer, Rung, State, Tier
 
 
 def pointer_document(at: Pointer) -> dict[str, int | str]:
@@ -82,6 +83,70 @@ class _Finding(msgspec.Struct, forbid_unknown_fields=True):
     waiver: str = ""
 
 
+class _Rung(msgspec.Struct, forbid_unknown_fields=True):
+    level: int
+    name: str
+    question: str
+    holds: bool | None
+    missing: tuple[str, ...]
+
+
+class _Confinement(msgspec.Struct, forbid_unknown_fields=True):
+    profile: str
+    held: dict[Anchor, int]
+    open: tuple[str, ...]
+    workloads: int
+
+
+class _Result(msgspec.Struct, forbid_unknown_fields=True):
+    level: int
+    state: State
+    contraindicated: bool
+    vector: dict[Claim, Tier]
+    ladder: tuple[_Rung, ...]
+    strength: dict[int, str]
+    confinement: _Confinement | None
+    policy: str
+    reference: str | None
+    findings: list[_Finding]
+
+
+def decode_result(raw: bytes) -> AttestationResult:
+    """A result from the bytes of its document (`result_document`).
+
+    Raises:
+        DecodeError: no such document.
+    """
+    try:
+        row = msgspec.convert(json_value(raw, "result"), _Result, strict=True, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise DecodeError("result", 0, str(error)) from error
+    ladder = tuple(
+        Rung(
+            number=rung.level,
+            name=rung.name,
+            question=rung.question,
+            holds=bool(rung.holds),
+            assessed=rung.holds is not None,
+            missing=rung.missing,
+        )
+        for rung in row.ladder
+    )
+    confined = row.confinement
+    return AttestationResult(
+        level=row.level,
+        state=row.state,
+        contraindicated=row.contraindicated,
+        vector=row.vector,
+        findings=_made(row.findings),
+        ladder=ladder,
+        policy=row.policy,
+        reference=row.reference,
+        strength=row.strength,
+        confinement=None if confined is None else Confinement(**msgspec.structs.asdict(confined)),
+    )
+
+
 def decode_findings(raw: bytes) -> tuple[Finding, ...]:
     """Findings from a JSON array of their documents.
 
@@ -106,6 +171,10 @@ def _findings(value: object) -> tuple[Finding, ...]:
         rows = msgspec.convert(value, list[_Finding], strict=True)
     except msgspec.ValidationError as error:
         raise DecodeError("findings", 0, str(error)) from error
+    return _made(rows)
+
+
+def _made(rows: Iterable[_Finding]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             id=row.id,

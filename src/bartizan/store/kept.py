@@ -18,8 +18,9 @@ from bartizan.formats.cbor import decode_cbor
 from bartizan.formats.cbor_shape import Fields, Place, many, octets, unsigned
 from bartizan.model.cbor import Map
 from bartizan.model.node import KeptBoot
+from bartizan.model.sealed import KeptState
 from bartizan.store.evidence import AT_ONCE, DIGEST_BYTES, entry_digest, list_digest, logs_digest
-from bartizan.store.tables import blob, boot, ima_chunk, ima_entry, node_state
+from bartizan.store.tables import blob, boot, ima_chunk, ima_entry, node_state, result
 
 BLOB_DIGEST_BYTES = 32
 NUMBER_BYTES = 8
@@ -36,16 +37,12 @@ def kept_boot(connection: Connection, node_id: int) -> KeptBoot | None:
     row = _boot_row(connection, node_id)
     if row is None or row.evidence is None:
         return None
-    quote = Fields(decode_cbor(row.evidence), Place("kept quote"))
     logs = [_content(connection, number) for number in _log_numbers(row)]
     if row.digest is not None and not hmac.compare_digest(row.digest, logs_digest(logs)):
         raise _damaged("kept logs", "other logs than those of this boot")
     boot_log, launch_log, command_line, *others = logs
     return KeptBoot(
-        attest=quote.need("attest", "attest", octets),
-        signature=quote.need("signature", "signature", octets),
-        pcrs=quote.need("pcrs", "pcrs", _pcrs),
-        nonce=quote.need("nonce", "nonce", octets),
+        **_quote(row.evidence),
         accepted_at=row.accepted_at,
         posture=_content(connection, row.posture),
         boot_log=boot_log,
@@ -53,6 +50,35 @@ def kept_boot(connection: Connection, node_id: int) -> KeptBoot | None:
         command_line=command_line,
         other_logs=tuple(log for log in others if log is not None),
         ima=_entries(connection, row.id),
+        stuck=_unpacked(row.stuck, "kept findings"),
+    )
+
+
+def kept_state(connection: Connection, node_id: int) -> KeptState | None:
+    """A node's sealed state with what it speaks of; None if there is none.
+
+    Raises:
+        DecodeError: it is not what was kept.
+    """
+    query = (
+        select(node_state.c.evidence, node_state.c.posture, node_state.c.sealed, boot.c.id, boot.c.stuck)
+        .add_columns(result.c.digest, result.c.document, blob.c.digest.label("posture_digest"))
+        .join(boot, boot.c.id == node_state.c.boot)
+        .join(result, result.c.id == node_state.c.result)
+        .outerjoin(blob, blob.c.id == node_state.c.posture)
+        .where(node_state.c.node == node_id, node_state.c.sealed.is_not(None))
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None or row.evidence is None:
+        return None
+    return KeptState(
+        **_quote(row.evidence),
+        sealed=row.sealed,
+        boot=row.id,
+        posture=row.posture,
+        posture_digest=row.posture_digest,
+        verdict=row.digest,
+        document=_unpacked(row.document, "kept result"),
         stuck=_unpacked(row.stuck, "kept findings"),
     )
 
@@ -100,6 +126,13 @@ def _log_numbers(row: Row[Any], *, strict: bool = True) -> list[int | None]:
             raise
         others = ()
     return [row.boot_log, row.launch_log, row.command_line, *others]
+
+
+def _quote(raw: bytes) -> dict[str, Any]:
+    """The quote that was accepted last: its members of what is kept."""
+    quote = Fields(decode_cbor(raw), Place("kept quote"))
+    found = {name: quote.need(name, name, octets) for name in ("attest", "signature", "nonce")}
+    return found | {"pcrs": quote.need("pcrs", "pcrs", _pcrs)}
 
 
 def _pcrs(value: object, place: Place) -> dict[int, bytes]:

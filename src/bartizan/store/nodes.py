@@ -121,6 +121,11 @@ def set_rules(connection: Connection, node_id: int, rules: bytes) -> None:
     connection.execute(update(node_state).where(node_state.c.node == node_id).values(rules=rules))
 
 
+def set_sealed(connection: Connection, node_id: int, sealed: bytes | None) -> None:
+    """A node's judged state under the service's seal; None: it has to be judged again after a restart."""
+    connection.execute(update(node_state).where(node_state.c.node == node_id).values(sealed=sealed))
+
+
 def judged_otherwise(connection: Connection, rules: bytes) -> list[str]:
     """Ids of enrolled nodes whose verdict was made by other rules."""
     query = select(node.c.uid).join(node_state, node_state.c.node == node.c.id)

@@ -256,11 +256,12 @@ node_state = Table(
     Column("attempted_at", Time),
     Column("refusal", Words(1024)),
     Column("version", BigInteger, nullable=False, server_default="0"),
+    Column("sealed", LargeBinary),
 )
 Index("ix_node_state_due", node_state.c.silence, node_state.c.due)
 """What changes with each attestation; `rules`: digest of those that the verdict was made by.
 
-`evidence`: the last accepted quote with its PCRs and nonce, CBOR.
+`evidence`: the last accepted quote with its PCRs and nonce, CBOR; `sealed`: what was judged, under the service's seal.
 """
 
 finding = Table(

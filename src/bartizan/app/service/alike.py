@@ -3,11 +3,13 @@
 What is shared is frozen, so that nobody can tell a result from its equal. Whoever uses one keeps it, remembered or not.
 """
 
+import hashlib
 from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from bartizan.app.node_state import NodeState
+from bartizan.formats.result_json import decode_result
 from bartizan.model.cbor import Encoded
 from bartizan.model.result import AttestationResult, Finding
 
@@ -26,6 +28,16 @@ class Alike:
         """The same state, in parts that other states may have too."""
         identity = replace(state.identity, findings=self._findings(state.identity.findings))
         return replace(state, identity=identity, result=self._result(state.result), stuck=self._findings(state.stuck))
+
+    def kept(self, document: bytes) -> AttestationResult:
+        """The result of a document, decoded once however many nodes have it.
+
+        Raises:
+            DecodeError: it is none.
+        """
+        key = "document", hashlib.sha256(document).digest()
+        found = self._known.get(key)
+        return self._once(key, self._result(decode_result(document))) if found is None else found
 
     def encoded(self, encoded: Encoded) -> Encoded:
         """The same bytes."""

@@ -6,7 +6,7 @@ has told nobody of a result that it does not hold.
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -20,18 +20,20 @@ from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.memory import Memory, Node
 from bartizan.app.service.nonces import Nonces
 from bartizan.app.service.other_tpm import named
+from bartizan.app.service.recalling import recalled
 from bartizan.app.service.refusals import Busy, LogsWanted, NonceError, UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
 from bartizan.app.service.storm import Storm
-from bartizan.errors import SenderError, VerifyError
+from bartizan.errors import DecodeError, SenderError, VerifyError
 from bartizan.model.cbor import Encoded
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.node import NodeProgress, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Offer
+from bartizan.model.sealed import KeptState
 from bartizan.store.accepting import Outdated
 from bartizan.store.dialect import is_shared
-from bartizan.store.kept import kept_boot
+from bartizan.store.kept import kept_boot, kept_state
 from bartizan.store.nodes import find_node, standing, version_of
 from bartizan.store.reading import reading
 
@@ -49,7 +51,7 @@ class Accepted:
 
 @dataclass(slots=True, kw_only=True)
 class Attesting:
-    """The use case, with what it needs."""
+    """The use case, with what it needs. recalled: nodes that went on from a seal, and wait to be proved again."""
 
     engine: Engine
     keeper: Keeper
@@ -60,6 +62,7 @@ class Attesting:
     settings: Attestation
     storm: Storm
     clock: Clock
+    recalled: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
 
     async def challenge(self, uid: str) -> Offer:
         """A challenge for a node that has none; it changes nothing, whoever asks.
@@ -211,13 +214,50 @@ class Attesting:
 
         What does not hold is as if nothing had been kept.
         """
-        if node.state is None and node.progress.boot is not None:
+        if node.state is None and node.progress.boot is not None and not await self._recall(node):
             await self._rebuild(node)
 
     async def complete(self, node: Node) -> None:
         """Have all of a node's evidence in its state, if anything was accepted of it; the node's lock is held."""
         if node.progress.boot is not None and (node.state is None or node.state.evidence is None):
             await self._rebuild(node)
+
+    async def prove(self, node: Node) -> None:
+        """Verify and judge what is kept of a node, and hold no more of it than before; the node's lock is held."""
+        before = node.state
+        await self._rebuild(node)
+        if before is not None and node.state is not None:
+            self.memory.let_go(node)
+            if node.state.result != before.result:
+                node.renewed_at = 0  # to be written with the next attestation
+
+    async def _recall(self, node: Node) -> bool:
+        """Go on from what was sealed of a node, if that agrees with all the rest."""
+
+        def recall(connection: Connection) -> tuple[NodeState, KeptState] | None:
+            kept = kept_state(connection, node.record.id)
+            sealed = None if kept is None else self.keeper.seals.open(node.record.uid, kept.sealed)
+            if kept is None or sealed is None:
+                return None
+            state = recalled(
+                node.record,
+                kept,
+                sealed,
+                enrolment=node.enrolment,
+                rules=self.rules.in_force,
+                alike=self.memory.alike,
+            )
+            return None if state is None else (state, kept)
+
+        try:
+            found = await reading(self.engine, recall)
+        except DecodeError:
+            return False
+        if found is not None:
+            node.state, kept = found
+            node.posture, node.posture_id, node.digest = node.state.posture, kept.posture, kept.verdict
+            self.recalled.put_nowait(node.record.uid)
+        return found is not None
 
     async def _rebuild(self, node: Node) -> None:
         def rebuild(connection: Connection) -> tuple[NodeState, bytes | None, int | None, bytes] | None:

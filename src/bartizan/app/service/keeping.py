@@ -13,7 +13,9 @@ from bartizan.app.node_state import NodeState
 from bartizan.app.service.clock import Now
 from bartizan.app.service.judging import Judged
 from bartizan.app.service.memory import Node
+from bartizan.app.service.recalling import sealing
 from bartizan.app.service.rulebook import RuleBook
+from bartizan.app.service.seals import Seals
 from bartizan.app.service.settings import Attestation
 from bartizan.app.service.verdicts import findings_json, verdict_of
 from bartizan.formats.cbor import encode_cbor
@@ -31,7 +33,7 @@ from bartizan.store.evidence import (
     set_stuck,
 )
 from bartizan.store.kept import set_aside
-from bartizan.store.nodes import MAX_REFUSAL, refused, set_boot, set_rules
+from bartizan.store.nodes import MAX_REFUSAL, refused, set_boot, set_rules, set_sealed
 from bartizan.store.results import Verdict, add_result, renew_result
 from bartizan.store.writer import Row, Writer
 
@@ -57,6 +59,7 @@ class Keeper:
     writer: Writer
     interning: Interning
     rules: RuleBook
+    seals: Seals
     settings: Attestation
     accepted: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
@@ -70,7 +73,7 @@ class Keeper:
             sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
         """
         due = now.milliseconds + self.settings.period * 1000
-        change = _Change(node, judged, rules=self._named(judged.state), at=now.milliseconds)
+        change = _Change(node, judged, rules=self._named(judged.state), seals=self.seals, at=now.milliseconds)
         row = {
             "of_node": node.record.id,
             "of_version": node.progress.version,
@@ -113,7 +116,8 @@ class Keeper:
         Raises:
             Outdated: as above. sqlalchemy.exc.SQLAlchemyError: it could not be written, and nothing changed.
         """
-        change = _Change(node, Judged(state=state), rules=self._named(state), at=now.milliseconds)
+        judged = Judged(state=state)
+        change = _Change(node, judged, rules=self._named(state), seals=self.seals, at=now.milliseconds)
         numbers = await self.writer.submit(change.rejudge)
         before = node.digest
         change.remember(numbers)
@@ -169,8 +173,9 @@ class Keeper:
 class _Change:
     """What an accepted attestation changes beside its own row, if anything."""
 
-    def __init__(self, node: Node, judged: Judged, *, rules: bytes, at: int) -> None:
+    def __init__(self, node: Node, judged: Judged, *, rules: bytes, seals: Seals, at: int) -> None:
         self._node = node
+        self._seals = seals
         self._judged = judged
         self._rules = rules
         self._at = at
@@ -232,6 +237,7 @@ class _Change:
         if self._posture_digest != node.posture:
             posture = add_posture(connection, judged.state.complete().posture)
         result = self._write_verdict(connection, number)
+        self._seal(connection, number, stuck)
         accept(connection, [dict(row) | {"posture": posture, "of_version": version}])
         return _Numbers(version=version + 1, boot=number, result=result, posture=posture)
 
@@ -245,9 +251,27 @@ class _Change:
         claim(connection, self._node.record.id, self._node.progress.version)
         if before.boot is None:
             return before
-        set_stuck(connection, before.boot, findings_json(state.stuck))
+        stuck = findings_json(state.stuck)
+        set_stuck(connection, before.boot, stuck)
         self._verdict = verdict_of(state.result)
-        return replace(before, result=self._write_verdict(connection, before.boot))
+        result = self._write_verdict(connection, before.boot)
+        self._seal(connection, before.boot, stuck)
+        return replace(before, result=result)
+
+    def _seal(self, connection: Connection, boot: int, stuck: bytes) -> None:
+        """Seal what was judged, by rules that have a name; else it is judged again after a restart."""
+        node, verdict, sealed = self._node, self._verdict, None
+        if verdict is not None and self._rules:
+            state = sealing(
+                self._judged.state,
+                boot=boot,
+                rules=self._rules,
+                document=verdict.document,
+                stuck=stuck,
+                judged_at=self._at,
+            )
+            sealed = self._seals.seal(node.record.uid, state)
+        set_sealed(connection, node.record.id, sealed)
 
     def _write_verdict(self, connection: Connection, boot: int) -> int | None:
         number, verdict = self._node.progress.result, self._verdict

@@ -59,7 +59,7 @@ class Memory:
 
     def __init__(self, *, states: int, entries: int) -> None:
         self._nodes: dict[str, Node] = {}
-        self._alike = Alike()
+        self.alike = Alike()
         self._used: OrderedDict[str, _Held] = OrderedDict()
         self._states = states
         self._entries = entries
@@ -90,7 +90,7 @@ class Memory:
         held = self._used.get(uid)
         if held is not None and held.evidence is state.evidence:
             return
-        node.state = self._alike.state(state)
+        node.state = self.alike.state(state)
         self._let_go(uid)
         self._used[uid] = _Held(state.evidence, held_entries(state))
         self._held += held_entries(state)
@@ -111,7 +111,13 @@ class Memory:
         if node is not None and node.lock.locked():
             return
         self._let_go(uid)
-        if node is not None and node.state is not None:
+        if node is not None:
+            self.let_go(node)
+
+    def let_go(self, node: Node) -> None:
+        """A node's evidence is needed no more."""
+        self._let_go(node.record.uid)
+        if node.state is not None:
             node.state = node.state.without_evidence()
 
     def _let_go(self, uid: str) -> None:
@@ -121,7 +127,7 @@ class Memory:
     def told(self, node: Node, result: AttestationResult) -> Encoded:
         """What a node is told of a result; nearly always the same as the last time."""
         if node.told is None or node.told[0] is not result:
-            node.told = result, self._alike.encoded(encode_conclusion(result, keeps_down(result)))
+            node.told = result, self.alike.encoded(encode_conclusion(result, keeps_down(result)))
         return node.told[1]
 
     @property

@@ -20,8 +20,8 @@ _Content = tuple[bytes | None, tuple[tuple[bytes, str], ...]]
 """Digest of the policy, and of each set with its state."""
 
 
-class _InForce(NamedTuple):
-    """Rules, what they were read from, and what names them: always of one reading."""
+class InForce(NamedTuple):
+    """Rules, what they were read from, and what names both and this program: always of one reading."""
 
     rules: Rules
     content: _Content
@@ -35,12 +35,17 @@ class RuleBook:
         self._reading = threading.Lock()
         self._sets: dict[tuple[bytes, str], ReferenceSet] = {}
         shipped = Rules(catalogue=catalogue(), levels=levels(), policy=default_policy(), reference=None)
-        self._now = _InForce(shipped, (None, ()), _digest((None, ())))
+        self._now = InForce(shipped, (None, ()), _digest((None, ())))
 
     @property
     def rules(self) -> Rules:
         """Those in force."""
         return self._now.rules
+
+    @property
+    def in_force(self) -> InForce:
+        """Those in force, and what names them."""
+        return self._now
 
     @property
     def digest(self) -> bytes:
@@ -68,7 +73,7 @@ class RuleBook:
         loaded = default_policy() if policy is None else _policy(policy.document, f"{policy.name} v{policy.version}")
         index = _index(tuple(known.values()))
         rules = Rules(catalogue=catalogue(), levels=levels(), policy=loaded, reference=index)
-        self._sets, self._now = known, _InForce(rules, content, _digest(content))
+        self._sets, self._now = known, InForce(rules, content, _digest(content))
         return True
 
 

@@ -23,8 +23,10 @@ from bartizan.app.service.keys import key_name, key_of_generation, nonce_key
 from bartizan.app.service.leases import Leases
 from bartizan.app.service.memory import Memory
 from bartizan.app.service.nonces import Nonces
+from bartizan.app.service.proving import Proving
 from bartizan.app.service.reappraising import Reappraising
 from bartizan.app.service.rulebook import RuleBook
+from bartizan.app.service.seals import Seals
 from bartizan.app.service.settings import Settings
 from bartizan.app.service.sharing import DatabaseClock, Sharing
 from bartizan.app.service.signing import Signer
@@ -61,6 +63,7 @@ class Service:
     signer: Signer
     attesting: Attesting
     enrolling: Enrolling
+    proving: Proving
     reappraising: Reappraising
     watch: Watch
     statements: Statements
@@ -140,7 +143,9 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
         leases = Leases(clock=clock, shared=shared)
         writer = Writer(engine, rolled_back=interning.forget)
         try:
-            keeper = Keeper(writer=writer, interning=interning, rules=rules, settings=attestation)
+            keeper = Keeper(
+                writer=writer, interning=interning, rules=rules, seals=Seals(secret=key), settings=attestation
+            )
             memory = Memory(states=settings.storage.states, entries=settings.storage.entries)
             attesting = Attesting(
                 engine=engine,
@@ -169,6 +174,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 signer=signer,
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
+                proving=Proving(attesting=attesting),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, leases=leases, clock=clock),
                 watch=Watch(
                     writer=writer,
@@ -230,6 +236,7 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         asyncio.create_task(service.watch.run(), name="bartizan-watch"),
         asyncio.create_task(service.reappraising.run(), name="bartizan-reappraisal"),
         asyncio.create_task(service.housekeeping.run(), name="bartizan-housekeeping"),
+        asyncio.create_task(service.proving.run(), name="bartizan-proving"),
         asyncio.create_task(service.keep_rules(), name="bartizan-rules"),
         asyncio.create_task(service.sharing.run(), name="bartizan-sharing"),
         asyncio.create_task(service.keep_statements(), name="bartizan-statements"),
