@@ -214,7 +214,9 @@ class Attesting:
 
         What does not hold is as if nothing had been kept.
         """
-        if node.state is None and node.progress.boot is not None and not await self._recall(node):
+        if node.state is None and node.progress.boot is not None:
+            await self._recall(node)
+        if node.state is None and node.progress.boot is not None:
             await self._rebuild(node)
 
     async def complete(self, node: Node) -> None:
@@ -231,8 +233,8 @@ class Attesting:
             if node.state.result != before.result:
                 node.renewed_at = 0  # to be written with the next attestation
 
-    async def _recall(self, node: Node) -> bool:
-        """Go on from what was sealed of a node, if that agrees with all the rest."""
+    async def _recall(self, node: Node) -> None:
+        """Go on from what was sealed of a node, if its boot and the rules are those of then."""
 
         def recall(connection: Connection) -> tuple[NodeState, KeptState] | None:
             kept = kept_state(connection, node.record.id)
@@ -251,13 +253,19 @@ class Attesting:
 
         try:
             found = await reading(self.engine, recall)
-        except DecodeError:
-            return False
+        except DecodeError as error:
+            self._leave_aside(node, error)
+            return
         if found is not None:
             node.state, kept = found
             node.posture, node.posture_id, node.digest = node.state.posture, kept.posture, kept.verdict
             self.recalled.put_nowait(node.record.uid)
-        return found is not None
+
+    def _leave_aside(self, node: Node, error: SenderError) -> None:
+        """What is kept of a node does not hold; it is as if it had not attested yet."""
+        if not (isinstance(error, VerifyError) and error.check.startswith("identity.")):
+            self.keeper.damaged(node, str(error), self.clock())
+        node.progress, node.state = replace(node.progress, boot=None), None
 
     async def _rebuild(self, node: Node) -> None:
         def rebuild(connection: Connection) -> tuple[NodeState, bytes | None, int | None, bytes] | None:
@@ -271,9 +279,7 @@ class Attesting:
         try:
             found = await reading(self.engine, rebuild)
         except SenderError as error:
-            if not (isinstance(error, VerifyError) and error.check.startswith("identity.")):
-                self.keeper.damaged(node, str(error), self.clock())
-            node.progress, node.state = replace(node.progress, boot=None), None  # as if it had not attested yet
+            self._leave_aside(node, error)
             return
         if found is not None:
             node.state, posture, node.posture_id, node.digest = found

@@ -12,7 +12,7 @@ from bartizan.app.service.alike import Alike
 from bartizan.app.service.identity import reported_identity
 from bartizan.app.service.judging import challenge_for, split_pcrs
 from bartizan.app.service.rulebook import InForce
-from bartizan.errors import SenderError
+from bartizan.errors import DecodeError, SenderError
 from bartizan.formats.agent_message import decode_enrol
 from bartizan.formats.result_json import decode_findings
 from bartizan.formats.tpm2 import decode_attest, decode_signature
@@ -28,9 +28,17 @@ from bartizan.verify.quote import verify_quote
 def recalled(
     record: NodeRecord, kept: KeptState, sealed: SealedState, *, enrolment: Enrolment, rules: InForce, alike: Alike
 ) -> NodeState | None:
-    """The state without its evidence; None if that has to be judged again."""
-    agreed = (sealed.boot, sealed.posture, sealed.rules, sealed.document, sealed.stuck)
-    if (kept.boot, kept.posture_digest, rules.digest, _sha256(kept.document), _sha256(kept.stuck)) != agreed:
+    """The state without its evidence; None if that has to be judged again.
+
+    Raises:
+        DecodeError: the result, the findings that stick or the posture are not those that were sealed with this boot.
+    """
+    if kept.boot != sealed.boot:
+        return None
+    _check("result", _sha256(kept.document), sealed.document)
+    _check("findings that stick", _sha256(kept.stuck), sealed.stuck)
+    _check("posture", kept.posture_digest, sealed.posture)
+    if rules.digest != sealed.rules:
         return None
     judged_at = datetime.fromtimestamp(sealed.judged_at / 1000, UTC)
     try:
@@ -93,6 +101,12 @@ def _verified(
     challenge = challenge_for(record, kept.nonce, sealed.posture)
     pcrs = split_pcrs(kept.pcrs, record.banks)
     return identity, verify_quote(reported, ak=identity.ak, untrusted_pcrs=pcrs, challenge=challenge)
+
+
+def _check(what: str, found: bytes | None, sealed: bytes | None) -> None:
+    """All of these are written together: one that is another is damaged, or somebody wrote it."""
+    if found != sealed:
+        raise DecodeError(f"kept {what}", 0, "not what was sealed with this boot")
 
 
 def _pcrs_digest(quote: VerifiedQuote) -> bytes:

@@ -29,8 +29,7 @@ class Seals:
 
     def seal(self, uid: str, state: SealedState) -> bytes:
         """A node's state as it is kept."""
-        body = encode_cbor([getattr(state, name) for name in NAMES])
-        return body + self._mac(uid, body)
+        return self._sealed(uid, encode_cbor([getattr(state, name) for name in NAMES]))
 
     def open(self, uid: str, raw: bytes) -> SealedState | None:
         """The state of this node that was sealed; None if it was not sealed here for it."""
@@ -44,6 +43,9 @@ class Seals:
         if not isinstance(values, list) or len(values) != len(NAMES):  # sealed by another version
             return None
         return SealedState(**dict(zip(NAMES, values, strict=True)))
+
+    def _sealed(self, uid: str, body: bytes) -> bytes:
+        return body + self._mac(uid, body)
 
     def _mac(self, uid: str, body: bytes) -> bytes:
         name = uid.encode()

@@ -1,0 +1,186 @@
+"""After a restart a node goes on from what was sealed of it; what does not agree with the seal is never believed."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from tests.simulator.attester import Attester
+from tests.unit.attested_again import ALL, CHANGED, HALF
+from tests.unit.continuing_side import after, begun, knowing, proved, raised, stricter
+from tests.unit.service_side import HandClock, Side, side
+
+
+async def recalled(here: Side, node: Attester) -> bool:
+    """The node's state is there, and its evidence was not read for that."""
+    found = (await here.service.attesting.node(node.uid)).state
+    return found is not None and found.evidence is None
+
+
+async def told(here: Side, node: Attester) -> dict[str, object]:
+    _, answer = await here.call("challenge", node.ask())
+    found: dict[str, object] = answer["challenge"]
+    return found
+
+
+def test_a_restart_reads_no_evidence_and_the_node_sends_nothing_twice(tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await knowing(here)
+            node = await begun(here)
+            before = await after(here, node)
+        async with side(tmp_path, clock=clock) as here:
+            assert await recalled(here, node)
+            assert (await told(here, node))["held"]["ima_entries"] == ALL  # type: ignore[index]  # a map
+            assert await after(here, node) == before
+            assert await recalled(here, node)
+
+            await proved(here, node)
+
+            assert await recalled(here, node)
+            assert await after(here, node) == before
+            assert await raised(here, "damaged") == []
+
+    asyncio.run(play())
+
+
+def test_what_came_after_a_restart_is_judged_with_everything_before_it(tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await knowing(here)
+            node = await begun(here, entries=HALF)
+        async with side(tmp_path, clock=clock) as here:
+            assert await recalled(here, node)
+            node.boot, node.entries = node.boot.running(CHANGED), None
+            assert (await after(here, node))["contraindicated"]
+        async with side(tmp_path, clock=clock) as here:
+            assert await recalled(here, node)
+            assert (await after(here, node))["contraindicated"]
+
+    asyncio.run(play())
+
+
+def test_rules_that_are_others_after_a_restart_judge_everything_again(tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            node = await begun(here)
+            await stricter(here)
+        async with side(tmp_path, clock=clock) as here:
+            assert not await recalled(here, node)
+            await after(here, node)
+        async with side(tmp_path, clock=clock) as here:
+            assert await recalled(here, node)
+
+    asyncio.run(play())
+
+
+def test_a_node_of_an_earlier_version_has_no_seal_and_gets_one(tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            node = await begun(here)
+            await here.service.write(lambda connection: connection.execute(text("UPDATE node_state SET sealed = NULL")))
+        async with side(tmp_path, clock=clock) as here:
+            assert not await recalled(here, node)
+            await after(here, node)
+        async with side(tmp_path, clock=clock) as here:
+            assert await recalled(here, node)
+
+    asyncio.run(play())
+
+
+FORGED = {
+    "the result": "UPDATE result SET document = (SELECT document FROM result ORDER BY id LIMIT 1)",
+    "the findings that stick": "UPDATE boot SET stuck = (SELECT stuck FROM boot ORDER BY id LIMIT 1)",
+    "which result stands": "UPDATE node_state SET result = 1",
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_better_verdict_written_into_the_database_is_not_believed(tmp_path: Path, what: str) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await knowing(here)
+            good = await begun(here, "good")
+            bad = await begun(here, "bad")
+            assert not (await after(here, good))["contraindicated"]
+            bad.boot, bad.entries = bad.boot.running(CHANGED), None
+            assert (await after(here, bad))["contraindicated"]
+            bad.boot = replace(bad.boot, restarts=bad.boot.restarts + 1)
+            bad.entries = HALF  # the list is left out from here on: what was found sticks
+            assert (await after(here, bad))["contraindicated"]
+            await here.service.write(lambda connection: connection.execute(text(FORGED[what])))
+        async with side(tmp_path, clock=clock) as here:
+            assert "held" not in await told(here, bad)
+            (alarm,) = await raised(here, "damaged")
+            assert "bad" in alarm.why
+            assert "not what was sealed" in alarm.why
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "how", ["sealed = x'00'", "sealed = (SELECT sealed FROM node_state ORDER BY node LIMIT 1)", "sealed = NULL"]
+)
+def test_without_its_own_seal_everything_is_judged_again(tmp_path: Path, how: str) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await begun(here, "other")
+            node = await begun(here)
+            before = await after(here, node)
+            await here.service.write(lambda connection: connection.execute(text(f"UPDATE node_state SET {how}")))  # noqa: S608  # ours
+        async with side(tmp_path, clock=clock) as here:
+            assert not await recalled(here, node)
+            assert await after(here, node) == before
+
+    asyncio.run(play())
+
+
+def test_a_quote_of_other_pcrs_than_those_judged_is_judged_again(tmp_path: Path) -> None:
+    """The seal of the clean machine beside the quote of the infected one, as an edited row would have it."""
+
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await knowing(here)
+            node = await begun(here)
+            kept = "SELECT node_state.sealed, result.document, boot.stuck FROM node_state, result, boot"
+            clean = await here.service.read(lambda connection: connection.execute(text(kept)).one())
+            node.boot, node.entries = node.boot.running(CHANGED), None
+            await after(here, node)
+
+            def edit(connection: Connection) -> None:
+                connection.execute(text("UPDATE node_state SET sealed = :one"), {"one": clean.sealed})
+                connection.execute(text("UPDATE result SET document = :one"), {"one": clean.document})
+                connection.execute(text("UPDATE boot SET stuck = :one"), {"one": clean.stuck})
+
+            await here.service.write(edit)
+        async with side(tmp_path, clock=clock) as here:
+            assert not await recalled(here, node)
+            assert (await after(here, node))["contraindicated"]
+
+    asyncio.run(play())
+
+
+def test_what_is_kept_of_recalled_nodes_is_proved_in_the_background(tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            node = await begun(here)
+            lost = "UPDATE ima_entry SET content = x'00'"
+            await here.service.write(lambda connection: connection.execute(text(lost)))
+        async with side(tmp_path, clock=clock) as here:
+            assert await recalled(here, node)
+            async with asyncio.timeout(30):
+                while not await raised(here, "damaged"):
+                    pass
+            assert (await after(here, node))["level"] > 0
+
+    asyncio.run(play())
