@@ -33,7 +33,8 @@ class KeptState:
 
     attest, signature, pcrs, nonce: the quote accepted last, as in `KeptBoot`; boot, posture: the database's numbers of
     the boot and of the posture document; posture_digest: SHA-256 of that, as it says; verdict: what the verdict is
-    known by; document: the result, stuck: the findings that stick, both JSON.
+    known by; given_at: when it was last, in milliseconds since 1970 UTC; document: the result, stuck: the findings that
+    stick, both JSON.
     """
 
     sealed: bytes
@@ -45,5 +46,6 @@ class KeptState:
     posture: int | None
     posture_digest: bytes | None
     verdict: bytes
+    given_at: int
     document: bytes
     stuck: bytes

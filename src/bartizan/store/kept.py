@@ -62,7 +62,7 @@ def kept_state(connection: Connection, node_id: int) -> KeptState | None:
     """
     query = (
         select(node_state.c.evidence, node_state.c.posture, node_state.c.sealed, boot.c.id, boot.c.stuck)
-        .add_columns(result.c.digest, result.c.document, blob.c.digest.label("posture_digest"))
+        .add_columns(result.c.digest, result.c.document, result.c.last_at, blob.c.digest.label("posture_digest"))
         .join(boot, boot.c.id == node_state.c.boot)
         .join(result, result.c.id == node_state.c.result)
         .outerjoin(blob, blob.c.id == node_state.c.posture)
@@ -78,6 +78,7 @@ def kept_state(connection: Connection, node_id: int) -> KeptState | None:
         posture=row.posture,
         posture_digest=row.posture_digest,
         verdict=row.digest,
+        given_at=row.last_at,
         document=_unpacked(row.document, "kept result"),
         stuck=_unpacked(row.stuck, "kept findings"),
     )

@@ -258,8 +258,11 @@ class Attesting:
             return
         if found is not None:
             node.state, kept = found
-            node.posture, node.posture_id, node.digest = node.state.posture, kept.posture, kept.verdict
-            self.recalled.put_nowait(node.record.uid)
+            node.posture, node.posture_id = node.state.posture, kept.posture
+            node.digest, node.renewed_at = kept.verdict, kept.given_at
+            if not node.proved:
+                node.proved = True
+                self.recalled.put_nowait(node.record.uid)
 
     def _leave_aside(self, node: Node, error: SenderError) -> None:
         """What is kept of a node does not hold; it is as if it had not attested yet."""
@@ -283,6 +286,7 @@ class Attesting:
             return
         if found is not None:
             node.state, posture, node.posture_id, node.digest = found
+            node.proved = True
             node.posture = None if posture is None else hashlib.sha256(posture).digest()
             self.memory.used(node)
 

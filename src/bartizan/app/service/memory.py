@@ -31,7 +31,7 @@ class Node:
     posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
     the verdict that stands; renewed_at: when its history row was last written, in milliseconds; told: what the node was
     told last, and of which result; other_since: how many attestations were accepted when another TPM first answered
-    under the node's id.
+    under the node's id; proved: its evidence was verified since the start, or waits for that.
     """
 
     record: NodeRecord
@@ -44,6 +44,7 @@ class Node:
     renewed_at: int = 0
     told: tuple[AttestationResult, Encoded] | None = None
     other_since: int | None = None
+    proved: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
