@@ -29,9 +29,6 @@ from bench.fleet.stage import Outcome, Stage, Terms, playing
 from bench.fleet.verifier import Verifier
 
 NODES = 2_000
-STATES_AS_NODES = 1.1
-"""Node states that the service may hold, for each node."""
-ENTRIES = 200_000_000
 EXPIRED_AFTER = 5
 """Times the seconds after which a node is late."""
 
@@ -56,7 +53,7 @@ def asked_for() -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=10_000, help="files in the Reference Values")
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--real", type=int, default=0, help="agents with emulated TPMs beside them")
-    parser.add_argument("--states", type=int, help="storage.states of the service (default: all nodes, and a tenth)")
+    parser.add_argument("--states", type=int, help="storage.states of the service (default: its own)")
     parser.add_argument("--cache", type=Path, default=cache, help="where prepared folders are kept")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="to repeat a run")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the table")
@@ -67,13 +64,13 @@ def asked_for() -> argparse.Namespace:
     return asked
 
 
-def settings_of(asked: argparse.Namespace, nodes: int, real: RealNodes | None) -> str:
+def settings_of(asked: argparse.Namespace, real: RealNodes | None) -> str:
     """The service's settings."""
-    states = asked.states or int(nodes * STATES_AS_NODES) + 100
+    storage = "" if asked.states is None else f"[storage]\nstates = {asked.states}\n"
     roots = "" if real is None else f'[trust]\nroots = "{real.folder / "roots"}"\n'
     return (
         f"[attestation]\nperiod = {asked.period}\nlate = {asked.late}\nexpired = {asked.late * EXPIRED_AFTER}\n"
-        f"[storage]\nstates = {states}\nentries = {ENTRIES}\n{roots}"
+        f"{storage}{roots}"
     )
 
 
@@ -86,7 +83,7 @@ def stage_of(asked: argparse.Namespace, scratch: Path, *, services: int, real: R
     for number in range(services):
         folder = scratch / f"service-{services}-{number}"
         shutil.copytree(source, folder)
-        verifiers.append(Verifier(folder, settings_of(asked, count, real)))
+        verifiers.append(Verifier(folder, settings_of(asked, real)))
         with looking_at(Settings(data=str(folder)).database_url) as engine:
             nodes.append(fleet_in(engine, shapes))
     terms = Terms(

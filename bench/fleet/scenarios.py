@@ -45,7 +45,7 @@ async def _states(stage: Stage, *states: str) -> int:
 
 
 async def warm_up(stage: Stage) -> Outcome:
-    """Everybody comes once after the start of the service, which builds each node's state again from what is kept."""
+    """Everybody comes once after the start of the service, which goes on from each node's sealed state."""
     stage.engine.add(stage.nodes, within=stage.terms.period)
     outcome = await _all_back(stage, "start")
     await _settle(stage)
@@ -62,7 +62,8 @@ async def _all_back(stage: Stage, name: str) -> Outcome:
     stage.engine.wanted = set(stage.nodes)
     blamed = stage.verifier.blamed()
     figures = await stage.measure(START, done=lambda: not stage.engine.wanted)
-    figures["states_in_memory"] = (await stage.metrics()).sum("memory_states")
+    metrics = await stage.metrics()
+    figures["nodes_in_memory"], figures["with_evidence"] = metrics.sum("memory_nodes"), metrics.sum("memory_states")
     checks = [
         Held("everybody is accepted again", not stage.engine.wanted, len(stage.engine.wanted)),
         Held("nobody is expired", (expired := await _states(stage, "expired")) == 0, expired),
