@@ -141,7 +141,7 @@ def test_a_state_that_was_evicted_is_rebuilt_as_it_was(tmp_path: Path, name: str
 
             recalled = (await here.service.attesting.node(node.uid)).state
             async with known.lock:
-                await here.service.attesting.complete(known)
+                await here.service.attesting.states.complete(known)
             again = known.state
 
             assert kept is not None

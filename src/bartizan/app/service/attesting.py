@@ -5,8 +5,7 @@ has told nobody of a result that it does not hold.
 """
 
 import asyncio
-import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -15,26 +14,24 @@ from bartizan.app.attest_again import NeedsEvidence, NeedsFullLogs
 from bartizan.app.attest_node import Rules
 from bartizan.app.node_state import NodeState, judged_by
 from bartizan.app.service.clock import Clock, Now
-from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of, judge, resumed
+from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of, judge
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.memory import Memory, Node
 from bartizan.app.service.nonces import Nonces
 from bartizan.app.service.other_tpm import named
-from bartizan.app.service.recalling import recalled
 from bartizan.app.service.refusals import Busy, LogsWanted, NonceError, UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.app.service.settings import Attestation
+from bartizan.app.service.states import States
 from bartizan.app.service.storm import Storm
-from bartizan.errors import DecodeError, SenderError, VerifyError
+from bartizan.errors import SenderError
 from bartizan.model.cbor import Encoded
 from bartizan.model.certificate import TrustAnchors
 from bartizan.model.node import NodeProgress, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Offer
-from bartizan.model.sealed import KeptState
 from bartizan.store.accepting import Outdated
 from bartizan.store.dialect import is_shared
-from bartizan.store.kept import kept_boot, kept_state
-from bartizan.store.nodes import find_node, standing, version_of
+from bartizan.store.nodes import find_node, version_of
 from bartizan.store.reading import reading
 
 SMALL = 64 * 1024
@@ -51,18 +48,18 @@ class Accepted:
 
 @dataclass(slots=True, kw_only=True)
 class Attesting:
-    """The use case, with what it needs. recalled: nodes that went on from a seal, and wait to be proved again."""
+    """The use case, with what it needs."""
 
     engine: Engine
     keeper: Keeper
     memory: Memory
+    states: States
     rules: RuleBook
     nonces: Nonces
     anchors: TrustAnchors
     settings: Attestation
     storm: Storm
     clock: Clock
-    recalled: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
 
     async def challenge(self, uid: str) -> Offer:
         """A challenge for a node that has none; it changes nothing, whoever asks.
@@ -109,7 +106,7 @@ class Attesting:
         async with node.lock:
             if self.memory.find(node.record.uid) is not node:
                 raise UnknownNode(f"node {request.node!a} is enrolled no more")
-            await self.resume(node)
+            await self.states.resume(node)
             try:
                 return await self._attest(node, request)
             except Outdated:
@@ -168,7 +165,7 @@ class Attesting:
             self.memory.forget(uid)
             raise UnknownNode(f"node {uid!a} is enrolled no more")
         node.progress, node.state, node.posture, node.posture_id, node.digest = found[1], None, None, None, b""
-        await self.resume(node)
+        await self.states.resume(node)
         return True
 
     async def current(self, uid: str) -> Node:
@@ -206,94 +203,13 @@ class Attesting:
             raise UnknownNode(f"node {uid!a} is enrolled no more")
         if node.state is None and node.progress.boot is not None:
             async with node.lock:
-                await self.resume(node)
+                await self.states.resume(node)
         return node
-
-    async def resume(self, node: Node) -> None:
-        """Build a node's state again from what is kept, if it is not there; the node's lock is held.
-
-        What does not hold is as if nothing had been kept.
-        """
-        if node.state is None and node.progress.boot is not None:
-            await self._recall(node)
-        if node.state is None and node.progress.boot is not None:
-            await self._rebuild(node)
-
-    async def complete(self, node: Node) -> None:
-        """Have all of a node's evidence in its state, if anything was accepted of it; the node's lock is held."""
-        if node.progress.boot is not None and (node.state is None or node.state.evidence is None):
-            await self._rebuild(node)
-
-    async def prove(self, node: Node) -> None:
-        """Verify and judge what is kept of a node, and hold no more of it than before; the node's lock is held."""
-        before = node.state
-        await self._rebuild(node)
-        if before is not None and node.state is not None:
-            self.memory.let_go(node)
-            if node.state.result != before.result:
-                node.renewed_at = 0  # to be written with the next attestation
-
-    async def _recall(self, node: Node) -> None:
-        """Go on from what was sealed of a node, if its boot and the rules are those of then."""
-
-        def recall(connection: Connection) -> tuple[NodeState, KeptState] | None:
-            kept = kept_state(connection, node.record.id)
-            sealed = None if kept is None else self.keeper.seals.open(node.record.uid, kept.sealed)
-            if kept is None or sealed is None:
-                return None
-            state = recalled(
-                node.record,
-                kept,
-                sealed,
-                enrolment=node.enrolment,
-                rules=self.rules.in_force,
-                alike=self.memory.alike,
-            )
-            return None if state is None else (state, kept)
-
-        try:
-            found = await reading(self.engine, recall)
-        except DecodeError as error:
-            self._leave_aside(node, error)
-            return
-        if found is not None:
-            node.state, kept = found
-            node.posture, node.posture_id = node.state.posture, kept.posture
-            node.digest, node.renewed_at = kept.verdict, kept.given_at
-            if not node.proved:
-                node.proved = True
-                self.recalled.put_nowait(node.record.uid)
-
-    def _leave_aside(self, node: Node, error: SenderError) -> None:
-        """What is kept of a node does not hold; it is as if it had not attested yet."""
-        if not (isinstance(error, VerifyError) and error.check.startswith("identity.")):
-            self.keeper.damaged(node, str(error), self.clock())
-        node.progress, node.state = replace(node.progress, boot=None), None
-
-    async def _rebuild(self, node: Node) -> None:
-        def rebuild(connection: Connection) -> tuple[NodeState, bytes | None, int | None, bytes] | None:
-            kept = kept_boot(connection, node.record.id)
-            if kept is None:
-                return None
-            state = resumed(node.record, kept, enrolment=node.enrolment, rules=self.rules.rules)
-            number, digest = standing(connection, node.record.id)
-            return state, kept.posture, number, digest
-
-        try:
-            found = await reading(self.engine, rebuild)
-        except SenderError as error:
-            self._leave_aside(node, error)
-            return
-        if found is not None:
-            node.state, posture, node.posture_id, node.digest = found
-            node.proved = True
-            node.posture = None if posture is None else hashlib.sha256(posture).digest()
-            self.memory.used(node)
 
     async def _judged(self, node: Node, request: EvidenceRequest, now: Now) -> Judged:
         found = await self._judge(node, request, now)
         if isinstance(found, NeedsEvidence):
-            await self.complete(node)
+            await self.states.complete(node)
             found = await self._judge(node, request, now)
         if isinstance(found, Judged):
             return found

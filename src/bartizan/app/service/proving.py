@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bartizan.app.service.attesting import Attesting
+from bartizan.app.service.states import States
 
 SHARE = 20
 """It takes this part of one core at most."""
@@ -20,12 +20,12 @@ log = structlog.get_logger("bartizan.proving")
 class Proving:
     """The use case."""
 
-    attesting: Attesting
+    states: States
 
     async def run(self) -> None:
         """Prove what is kept of every node that went on from a seal, until cancelled."""
         while True:
-            uid = await self.attesting.recalled.get()
+            uid = await self.states.unproved.get()
             begun = time.monotonic()
             try:
                 await self.prove(uid)
@@ -35,9 +35,9 @@ class Proving:
 
     async def prove(self, uid: str) -> None:
         """Verify and judge what is kept of a node once more, unless that was done meanwhile."""
-        node = self.attesting.memory.find(uid)
+        node = self.states.memory.find(uid)
         if node is None:
             return
         async with node.lock:
             if node.state is not None and node.state.evidence is None:
-                await self.attesting.prove(node)
+                await self.states.prove(node)

@@ -102,7 +102,7 @@ class Reappraising:
         with suppress(UnknownNode):
             node = await self.attesting.node(uid)
             async with node.lock:
-                await self.attesting.resume(node)
+                await self.attesting.states.resume(node)
                 try:
                     return await self._judge_locked(node, self.clock())
                 except Outdated:
@@ -123,7 +123,7 @@ class Reappraising:
     async def _judge_locked(self, node: Node, now: Now) -> bool:
         rules = self.rules.rules
         if node.state is not None and not judged_by(node.state, rules=rules, now=now.date):
-            await self.attesting.complete(node)
+            await self.attesting.states.complete(node)
         state = node.state
         if state is None:
             return False

@@ -31,6 +31,7 @@ from bartizan.app.service.settings import Settings
 from bartizan.app.service.sharing import DatabaseClock, Sharing
 from bartizan.app.service.signing import Signer
 from bartizan.app.service.statements import Statements, tell
+from bartizan.app.service.states import States
 from bartizan.app.service.storm import Storm
 from bartizan.app.service.syslog import Syslog
 from bartizan.app.service.watch import Watch
@@ -147,10 +148,12 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 writer=writer, interning=interning, rules=rules, seals=Seals(secret=key), settings=attestation
             )
             memory = Memory(states=settings.storage.states, entries=settings.storage.entries)
+            states = States(engine=engine, keeper=keeper, memory=memory, rules=rules, clock=clock)
             attesting = Attesting(
                 engine=engine,
                 keeper=keeper,
                 memory=memory,
+                states=states,
                 rules=rules,
                 nonces=Nonces(key=key_of_generation(key, seen[Held.NONCES]), lifetime=attestation.nonce_lifetime),
                 anchors=anchors,
@@ -174,7 +177,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 signer=signer,
                 attesting=attesting,
                 enrolling=Enrolling(engine=engine, writer=writer, anchors=anchors, settings=attestation, clock=clock),
-                proving=Proving(attesting=attesting),
+                proving=Proving(states=states),
                 reappraising=Reappraising(attesting=attesting, keeper=keeper, rules=rules, leases=leases, clock=clock),
                 watch=Watch(
                     writer=writer,

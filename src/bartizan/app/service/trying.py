@@ -125,7 +125,7 @@ async def _judge(service: Service, trial: Trial, *, uid: str, name: str, rules: 
     with suppress(UnknownNode):
         node = await service.attesting.node(uid)
         async with node.lock:
-            await service.attesting.complete(node)
+            await service.attesting.states.complete(node)
             state = node.state
     if state is None:
         trial.unjudged += 1
