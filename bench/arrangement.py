@@ -1,0 +1,242 @@
+"""So many Verifiers on one PostgreSQL, each with a fleet of its own at work: what they and the database need meanwhile.
+
+CPU is the kernel's count for their processes, over some seconds in the midst of a steady load. Each Verifier, and the
+database, can be held to a share of a core, which begins when all nodes are enrolled and ends with the measurement.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from bartizan.store.database import open_database
+from bartizan.store.joining import register_eks
+from bartizan.store.rules import Author
+from bench.rounds import nodes
+from bench.service import cpu_of, memory_of
+from bench.shares import Group, Throttling, group
+from tests.integration.cluster import DATABASE, Cluster, Replica
+from tests.postgresql import Server
+
+ROOT = Path(__file__).parents[1]
+AUTHOR = Author(project=1, account="bench", now=1)
+WARM = 1.0
+"""Seconds of load before the measurement."""
+COUNTED, IDLE = slice(1, 9), slice(4, 6)
+"""Of the first line of `/proc/stat`: all kinds of time, and those in which a core had nothing to do."""
+Load = subprocess.Popen[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What each arrangement has alike. nodes, connections: of each Verifier; share, database_share: of a core."""
+
+    nodes: int
+    connections: int
+    seconds: float
+    share: float | None
+    database_share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was seen; CPU in seconds an attestation where it says each, else in cores.
+
+    rate: attestations a second; transactions: that wrote, an attestation; verifier_least: of the least busy Verifier;
+    throttled: how many of its periods did not suffice, at the least; machine: all that runs on it; memory: MiB.
+    """
+
+    rate: float
+    verifier_each: float
+    database_each: float
+    transactions: float
+    verifier_least: float
+    throttled: float | None
+    database: float
+    machine: float
+    memory: float
+
+
+@dataclass
+class Straight:
+    """The way to the database with nothing between."""
+
+    host: str
+    port: int
+
+    def cut(self) -> None:
+        """Nobody does that here."""
+
+    def mend(self) -> None:
+        """The same."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """All that is counted, at one moment."""
+
+    verifiers: Sequence[float]
+    database: float
+    machine: float
+    wrote: int
+    throttling: Sequence[Throttling]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    """An arrangement at work."""
+
+    server: Server
+    engine: Engine
+    replicas: Sequence[Replica]
+    groups: Sequence[Group]
+
+    def counts(self) -> _Counts:
+        """Of this moment."""
+        with self.engine.connect() as connection:
+            wrote = connection.execute(text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")).scalar_one()
+        return _Counts(
+            verifiers=[cpu_of(one.process.pid) for one in self.replicas],
+            database=database_cpu(self.server),
+            machine=machine_cpu(),
+            wrote=int(wrote),
+            throttling=[one.throttling() for one in self.groups],
+        )
+
+
+def database_cpu(server: Server) -> float:
+    """CPU seconds of PostgreSQL's processes so far; those that serve a Verifier live as long as it does."""
+    found = 0.0
+    for pid in server.pids():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a worker that came for a moment
+            found += cpu_of(pid)
+    return found
+
+
+def machine_cpu() -> float:
+    """CPU seconds of all cores so far in which they had something to do."""
+    times = list(map(int, Path("/proc/stat").read_text().split(maxsplit=9)[COUNTED]))
+    busy = sum(times) - sum(times[IDLE.start - 1 : IDLE.stop - 1])
+    return busy / os.sysconf("SC_CLK_TCK")
+
+
+def arranged(server: Server, count: int, plan: Plan, *, database: Group | None) -> Measured:
+    """So many Verifiers at work. database: the control group of PostgreSQL, where it is to be held."""
+    scratch = tempfile.TemporaryDirectory(prefix="bartizan-bench-")
+    with scratch as folder, _groups(count if plan.share else 0) as groups:
+        with verifiers(server, Path(folder), count) as some, open_database(server.url(DATABASE)) as engine:
+            with engine.begin() as connection:
+                rows = [(node.ek.name, node.name, node.role) for node in nodes(plan.nodes * count)]
+                register_eks(connection, rows, author=AUTHOR)
+            with fleets(some, plan) as loads:
+                for one, held in zip(some, groups, strict=bool(groups)):
+                    held.enter([one.process.pid])
+                    held.hold(plan.share)
+                if database is not None:
+                    database.hold(plan.database_share)
+                found = _measured(_Running(server=server, engine=engine, replicas=some, groups=groups), loads, plan)
+                if database is not None:
+                    database.hold(None)
+        server.drop(DATABASE)
+    return found
+
+
+@contextmanager
+def _groups(count: int) -> Iterator[Sequence[Group]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(group(f"verifier-{number}")) for number in range(count)]
+
+
+@contextmanager
+def verifiers(server: Server, folder: Path, count: int) -> Iterator[list[Replica]]:
+    """So many, on a new database."""
+    server.create(DATABASE)
+    made = Cluster(server, folder)
+    with ExitStack() as stack:
+        for number in range(count):
+            one = made.add(f"verifier-{number}", Straight("127.0.0.1", server.port))
+            stack.callback(one.process.kill)
+            one.start()
+        yield made.replicas
+
+
+@contextmanager
+def fleets(some: Sequence[Replica], plan: Plan) -> Iterator[list[Load]]:
+    """A fleet for each Verifier, enrolled and attested in full."""
+    with ExitStack() as stack:
+        made = []
+        for number, one in enumerate(some):
+            options = {"port": one.port, "nodes": plan.nodes, "first": number * plan.nodes}
+            options |= {"connections": plan.connections}
+            arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+            made.append(stack.enter_context(started("bench.steady", *arguments)))
+        for process in made:
+            line(process)
+        yield made
+
+
+def started(module: str, *arguments: str) -> Load:
+    """One of our processes that is told by lines what to do; it ends with its standard input, not with Ctrl-C."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def line(process: Load) -> dict[str, Any]:
+    """What it says next."""
+    assert process.stdout is not None
+    found: dict[str, Any] = json.loads(process.stdout.readline())
+    return found
+
+
+def go(some: Sequence[Load]) -> None:
+    """Tell all of them at once."""
+    for one in some:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+
+
+def _marks(loads: Sequence[Load]) -> list[dict[str, Any]]:
+    go(loads)
+    return [line(load) for load in loads]
+
+
+def _measured(running: _Running, loads: Sequence[Load], plan: Plan) -> Measured:
+    go(loads)
+    time.sleep(WARM)
+    marks, before, begun = _marks(loads), running.counts(), time.monotonic()
+    time.sleep(plan.seconds)
+    later, after, seconds = _marks(loads), running.counts(), time.monotonic() - begun
+    spans = list(zip(marks, later, strict=True))
+    accepted = sum(end["accepted"] - start["accepted"] for start, end in spans)
+    each = [end - start for start, end in zip(before.verifiers, after.verifiers, strict=True)]
+    database = after.database - before.database
+    return Measured(
+        rate=sum((end["accepted"] - start["accepted"]) / (end["at"] - start["at"]) for start, end in spans),
+        verifier_each=sum(each) / accepted,
+        database_each=database / accepted,
+        transactions=(after.wrote - before.wrote) / accepted,
+        verifier_least=min(each) / seconds,
+        throttled=min(map(_throttled, before.throttling, after.throttling), default=None),
+        database=database / seconds,
+        machine=(after.machine - before.machine) / seconds,
+        memory=max(memory_of(one.process.pid) for one in running.replicas),
+    )
+
+
+def _throttled(before: Throttling, after: Throttling) -> float:
+    return (after.throttled - before.throttled) / max(1, after.periods - before.periods)

@@ -1,0 +1,143 @@
+"""Processes held to a share of a core by a CPU control group of Linux, v1 or v2, so that a bench says who is the limit.
+
+It makes groups right below the root of the hierarchy, for which one has to be root there, and removes them. It neither
+moves processes back nor ends them, and leaves every other controller alone.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bartizan.errors import ConfigError
+
+HIERARCHY = Path("/sys/fs/cgroup")
+PERIOD = 10_000
+"""Microseconds after which a share is there anew: short, so that who is held pauses for moments and not for long."""
+LEAST = 1_000
+"""Microseconds of a period at least, by the kernel; a smaller share has a longer period."""
+PATIENCE = 10.0
+"""Seconds for ended processes to leave their group."""
+
+
+class Version(Protocol):
+    """What differs between the two."""
+
+    def folder(self, hierarchy: Path) -> Path:
+        """Where groups are made."""
+
+    def limit(self, share: float | None) -> Mapping[str, str]:
+        """Files of a group, in their order, and what they are to hold; None: no limit."""
+
+
+class First:
+    """Control groups v1: each controller has a hierarchy of its own."""
+
+    def folder(self, hierarchy: Path) -> Path:
+        """That of the controller `cpu`."""
+        return hierarchy / "cpu"
+
+    def limit(self, share: float | None) -> Mapping[str, str]:
+        """Two files; Linux, Documentation/scheduler/sched-bwc.rst, "Management"."""
+        if share is None:
+            return {"cpu.cfs_quota_us": "-1"}
+        quota, period = quota_of(share)
+        return {"cpu.cfs_period_us": str(period), "cpu.cfs_quota_us": str(quota)}
+
+
+class Second:
+    """Control groups v2: one hierarchy, whose root hands controllers down."""
+
+    def folder(self, hierarchy: Path) -> Path:
+        """The root, which hands `cpu` down from now on."""
+        handed = hierarchy / "cgroup.subtree_control"
+        if "cpu" not in handed.read_text().split():
+            handed.write_text("+cpu")
+        return hierarchy
+
+    def limit(self, share: float | None) -> Mapping[str, str]:
+        """One file; Linux, Documentation/admin-guide/cgroup-v2.rst, "CPU Interface Files"."""
+        if share is None:
+            return {"cpu.max": "max"}
+        return {"cpu.max": "{} {}".format(*quota_of(share))}
+
+
+def quota_of(share: float) -> tuple[int, int]:
+    """Microseconds of CPU, and of the period in which they may be used."""
+    period = max(PERIOD, round(LEAST / share))
+    return round(period * share), period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttling:
+    """periods: in which the group wanted to run, so far; throttled: of those, in which its share did not suffice."""
+
+    periods: int
+    throttled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A control group; `group` makes it."""
+
+    folder: Path
+    version: Version
+
+    def enter(self, pids: Iterable[int]) -> None:
+        """These processes, with all their threads and all children that they will have, are in it from now on."""
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it came for a moment
+                (self.folder / "cgroup.procs").write_text(str(pid))
+
+    def hold(self, share: float | None) -> None:
+        """All of it together has so much of a core from now on; None: as much as there is."""
+        for name, value in self.version.limit(share).items():
+            (self.folder / name).write_text(value)
+
+    def throttling(self) -> Throttling:
+        """How often the share did not suffice."""
+        found = dict(line.split() for line in (self.folder / "cpu.stat").read_text().splitlines())
+        return Throttling(periods=int(found["nr_periods"]), throttled=int(found["nr_throttled"]))
+
+    def remove(self) -> None:
+        """It is gone once the last of its processes has ended.
+
+        Raises:
+            OSError: some have not ended.
+        """
+        end, tick = time.monotonic() + PATIENCE, threading.Event()
+        while True:
+            try:
+                self.folder.rmdir()
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                tick.wait(0.01)
+            else:
+                return
+
+
+@contextmanager
+def group(name: str, hierarchy: Path = HIERARCHY) -> Iterator[Group]:
+    """A new, empty group without a limit, removed afterwards: what is in it has to have ended by then.
+
+    Raises:
+        ConfigError: none can be made; the message says what would help.
+    """
+    try:
+        version = Second() if (hierarchy / "cgroup.controllers").exists() else First()
+        made = Group(version.folder(hierarchy) / f"bartizan-{name}-{os.getpid()}", version)
+        made.folder.mkdir()
+    except OSError as error:
+        raise ConfigError(
+            f"no CPU control group can be made: {error}. Run this as root, where {hierarchy} is mounted writable with "
+            "the controller `cpu` (in a container: a privileged one), or without holding anybody to a share"
+        ) from error
+    try:
+        yield made
+    finally:
+        made.remove()
