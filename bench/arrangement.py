@@ -22,15 +22,15 @@ from bartizan.store.database import open_database
 from bartizan.store.joining import register_eks
 from bartizan.store.rules import Author
 from bench.rounds import nodes
-from bench.service import cpu_of, memory_of
+from bench.service import cpu_of
 from bench.shares import Group, Throttling, group
 from tests.integration.cluster import DATABASE, Cluster, Replica
 from tests.postgresql import Server
 
 ROOT = Path(__file__).parents[1]
 AUTHOR = Author(project=1, account="bench", now=1)
-WARM = 1.0
-"""Seconds of load before the measurement."""
+WARM = 0.5
+"""Seconds of load before a measurement."""
 COUNTED, IDLE = slice(1, 9), slice(4, 6)
 """Of the first line of `/proc/stat`: all kinds of time, and those in which a core had nothing to do."""
 Load = subprocess.Popen[str]
@@ -38,11 +38,10 @@ Load = subprocess.Popen[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What each arrangement has alike. nodes, connections: of each Verifier; share, database_share: of a core."""
+    """What all Verifiers have alike. nodes, connections: of each Verifier; share, database_share: of a core."""
 
     nodes: int
     connections: int
-    seconds: float
     share: float | None
     database_share: float | None
 
@@ -52,7 +51,7 @@ class Measured:
     """What was seen; CPU in seconds an attestation where it says each, else in cores.
 
     rate: attestations a second; transactions: that wrote, an attestation; verifier_least: of the least busy Verifier;
-    throttled: how many of its periods did not suffice, at the least; machine: all that runs on it; memory: MiB.
+    throttled: how many of its periods did not suffice, at the least; machine: all that runs on it.
     """
 
     rate: float
@@ -63,7 +62,6 @@ class Measured:
     throttled: float | None
     database: float
     machine: float
-    memory: float
 
 
 @dataclass
@@ -87,6 +85,7 @@ class Straight:
 class _Counts:
     """All that is counted, at one moment."""
 
+    at: float
     verifiers: Sequence[float]
     database: float
     machine: float
@@ -95,24 +94,36 @@ class _Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Running:
-    """An arrangement at work."""
+class Arrangement:
+    """Verifiers with their fleets, of which the first ones work and the others idle."""
 
     server: Server
     engine: Engine
     replicas: Sequence[Replica]
     groups: Sequence[Group]
+    loads: Sequence[Load]
 
-    def counts(self) -> _Counts:
-        """Of this moment."""
+    def measured(self, count: int, seconds: float) -> Measured:
+        """What the first so many need at work, for so long."""
+        loads = self.loads[:count]
+        told(loads, "on")
+        time.sleep(WARM)
+        start, before = told(loads, "count"), self._counts(count)
+        time.sleep(seconds)
+        end, after = told(loads, "count"), self._counts(count)
+        told(loads, "off")
+        return _between(before, after, list(zip(start, end, strict=True)))
+
+    def _counts(self, count: int) -> _Counts:
         with self.engine.connect() as connection:
             wrote = connection.execute(text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")).scalar_one()
         return _Counts(
-            verifiers=[cpu_of(one.process.pid) for one in self.replicas],
+            at=time.monotonic(),
+            verifiers=[cpu_of(one.process.pid) for one in self.replicas[:count]],
             database=database_cpu(self.server),
             machine=machine_cpu(),
             wrote=int(wrote),
-            throttling=[one.throttling() for one in self.groups],
+            throttling=[one.throttling() for one in self.groups[:count]],
         )
 
 
@@ -132,31 +143,27 @@ def machine_cpu() -> float:
     return busy / os.sysconf("SC_CLK_TCK")
 
 
-def arranged(server: Server, count: int, plan: Plan, *, database: Group | None) -> Measured:
-    """So many Verifiers at work. database: the control group of PostgreSQL, where it is to be held."""
-    scratch = tempfile.TemporaryDirectory(prefix="bartizan-bench-")
-    with scratch as folder, _groups(count if plan.share else 0) as groups:
-        with verifiers(server, Path(folder), count) as some, open_database(server.url(DATABASE)) as engine:
-            with engine.begin() as connection:
-                rows = [(node.ek.name, node.name, node.role) for node in nodes(plan.nodes * count)]
-                register_eks(connection, rows, author=AUTHOR)
-            with fleets(some, plan) as loads:
-                for one, held in zip(some, groups, strict=bool(groups)):
-                    held.enter([one.process.pid])
-                    held.hold(plan.share)
-                if database is not None:
-                    database.hold(plan.database_share)
-                found = _measured(_Running(server=server, engine=engine, replicas=some, groups=groups), loads, plan)
-                if database is not None:
-                    database.hold(None)
-        server.drop(DATABASE)
-    return found
-
-
 @contextmanager
-def _groups(count: int) -> Iterator[Sequence[Group]]:
+def arranged(server: Server, count: int, plan: Plan, *, database: Group | None) -> Iterator[Arrangement]:
+    """So many Verifiers, ready for work. database: the control group of PostgreSQL, where it is to be held."""
     with ExitStack() as stack:
-        yield [stack.enter_context(group(f"verifier-{number}")) for number in range(count)]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bartizan-bench-")))
+        groups = [stack.enter_context(group(f"verifier-{number}")) for number in range(count if plan.share else 0)]
+        some = stack.enter_context(verifiers(server, folder, count))
+        engine = stack.enter_context(open_database(server.url(DATABASE)))
+        with engine.begin() as connection:
+            rows = [(node.ek.name, node.name, node.role) for node in nodes(plan.nodes * count)]
+            register_eks(connection, rows, author=AUTHOR)
+        loads = stack.enter_context(fleets(some, plan))
+        for one, held in zip(some, groups, strict=bool(groups)):
+            held.enter([one.process.pid])
+            held.hold(plan.share)
+        if database is not None:
+            database.hold(plan.database_share)
+        yield Arrangement(server=server, engine=engine, replicas=some, groups=groups, loads=loads)
+        if database is not None:
+            database.hold(None)
+    server.drop(DATABASE)
 
 
 @contextmanager
@@ -202,26 +209,17 @@ def line(process: Load) -> dict[str, Any]:
     return found
 
 
-def go(some: Sequence[Load]) -> None:
-    """Tell all of them at once."""
+def told(some: Sequence[Load], word: str) -> list[dict[str, Any]]:
+    """Tell all of them at once, and what each answers."""
     for one in some:
         assert one.stdin is not None
-        one.stdin.write("go\n")
+        one.stdin.write(word + "\n")
         one.stdin.flush()
+    return [line(one) for one in some]
 
 
-def _marks(loads: Sequence[Load]) -> list[dict[str, Any]]:
-    go(loads)
-    return [line(load) for load in loads]
-
-
-def _measured(running: _Running, loads: Sequence[Load], plan: Plan) -> Measured:
-    go(loads)
-    time.sleep(WARM)
-    marks, before, begun = _marks(loads), running.counts(), time.monotonic()
-    time.sleep(plan.seconds)
-    later, after, seconds = _marks(loads), running.counts(), time.monotonic() - begun
-    spans = list(zip(marks, later, strict=True))
+def _between(before: _Counts, after: _Counts, spans: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> Measured:
+    seconds = after.at - before.at
     accepted = sum(end["accepted"] - start["accepted"] for start, end in spans)
     each = [end - start for start, end in zip(before.verifiers, after.verifiers, strict=True)]
     database = after.database - before.database
@@ -234,7 +232,6 @@ def _measured(running: _Running, loads: Sequence[Load], plan: Plan) -> Measured:
         throttled=min(map(_throttled, before.throttling, after.throttling), default=None),
         database=database / seconds,
         machine=(after.machine - before.machine) / seconds,
-        memory=max(memory_of(one.process.pid) for one in running.replicas),
     )
 
 

@@ -3,7 +3,8 @@
 Software nodes speak the true protocol over HTTP, nothing new in their lists, every check on, every acceptance synced to
 the disk. With `--share` each Verifier has a fixed part of a core, as if it had a machine of its own, so that a machine
 with few cores shows what several of them do; with `--database-share` the database has one too, and is the limit sooner.
-Arrangements take turns, and the ratio is that within a turn, so that other work on the machine meets all alike.
+They take turns (1, 2, 3, 3, 2, 1, 1, 2 …; who has none idles) and the ratio is that within a turn, so that other work on
+the machine meets all alike.
 The database's own limit is asked without any Verifier: the statement that accepts, from processes that do nothing else.
 """
 
@@ -16,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from bartizan.errors import ConfigError
-from bench.arrangement import DATABASE, Measured, Plan, arranged, database_cpu, go, line, started
+from bench.arrangement import DATABASE, Measured, Plan, arranged, database_cpu, line, started, told
 from bench.shares import Group, group
 from tests.postgresql import Server
 from tests.postgresql import running as postgresql
@@ -31,16 +32,12 @@ def saturated(server: Server, batch: int, *, writers: int, rows: int, seconds: f
     """The statement that accepts, from so many processes at once, so many rows a transaction."""
     arguments = (server.url(DATABASE), str(batch), str(rows), str(seconds))
     with ExitStack() as stack:
-        made = [
-            stack.enter_context(started("bench.accepting", *arguments, str(number))) for number in range(writers)
-        ]
+        made = [stack.enter_context(started("bench.accepting", *arguments, str(number))) for number in range(writers)]
         for one in made:
             line(one)
         before = database_cpu(server)
-        go(made)
-        written = sum(line(one)["written"] for one in made)
+        written = sum(one["written"] for one in told(made, "go"))
         cpu = database_cpu(server) - before
-        go(made)
     return {"rate": written / seconds, "database": cpu / written}
 
 
@@ -55,13 +52,15 @@ def share(said: str) -> float:
 def parsed() -> argparse.Namespace:
     """What was asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2], help="arrangements; the first is compared to")
+    parser.add_argument(
+        "--replicas", type=int, nargs="+", default=[1, 2], help="arrangements; the first is compared to"
+    )
     parser.add_argument("--share", type=share, help="of a core, for each Verifier (needs root)")
     parser.add_argument("--database-share", type=share, help="of a core, for PostgreSQL (needs root)")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--nodes", type=int, default=128, help="of each Verifier")
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--nodes", type=int, default=64, help="of each Verifier")
     parser.add_argument("--connections", type=int, default=64, help="to each Verifier")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -72,7 +71,6 @@ def main() -> None:
     plan = Plan(
         nodes=asked.nodes,
         connections=asked.connections,
-        seconds=asked.seconds,
         share=asked.share,
         database_share=asked.database_share,
     )
@@ -82,10 +80,11 @@ def main() -> None:
         if held is not None:
             held.enter(server.pids())
         turns: dict[int, list[Measured]] = {count: [] for count in asked.replicas}
-        for _ in range(asked.repeats):
-            for count, found in turns.items():
-                found.append(arranged(server, count, plan, database=held))
-        limit = _limit(server, plan, held)
+        with arranged(server, max(turns), plan, database=held) as arrangement:
+            for turn in range(asked.turns):
+                for count in asked.replicas[:: -1 if turn % 2 else 1]:
+                    turns[count].append(arrangement.measured(count, asked.seconds))
+        limit = _limit(server, asked, held)
     if asked.json:
         verifiers = {count: [asdict(one) for one in found] for count, found in turns.items()}
         print(json.dumps({"verifiers": verifiers, "database": limit, "load": os.getloadavg()}, indent=1))
@@ -93,11 +92,11 @@ def main() -> None:
     _say(turns, limit, plan)
 
 
-def _limit(server: Server, plan: Plan, held: Group | None) -> dict[int, dict[str, float]]:
+def _limit(server: Server, asked: argparse.Namespace, held: Group | None) -> dict[int, dict[str, float]]:
     server.create(DATABASE)
     if held is not None:
-        held.hold(plan.database_share)
-    found = {batch: saturated(server, batch, writers=2, rows=2_000, seconds=plan.seconds) for batch in BATCHES}
+        held.hold(asked.database_share)
+    found = {batch: saturated(server, batch, writers=2, rows=2_000, seconds=asked.seconds) for batch in BATCHES}
     if held is not None:
         held.hold(None)
     return found
@@ -120,10 +119,11 @@ def _cells(found: Sequence[Measured], first: Sequence[Measured], plan: Plan) -> 
         return statistics.median(getattr(one, name) for one in found)
 
     ratios = sorted(one.rate / other.rate for one, other in zip(found, first, strict=True))
+    low, middle, high = (ratios[len(ratios) * quarter // 4] for quarter in (1, 2, 3))
     throttled = "-" if plan.share is None else f"{median('throttled'):.0%}"
     return [
         f"{median('rate'):,.0f}/s",
-        f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})",
+        f"{middle:.2f} ({low:.2f}–{high:.2f})",
         f"{median('verifier_each') * 1e6:,.0f} µs",
         f"{median('database_each') * 1e6:,.0f} µs",
         f"{median('transactions'):.3f}",

@@ -1,7 +1,8 @@
 """Software nodes that attest one right after the other, with no connection idle: the load of `bench.replicas`.
 
-It begins with the first line on standard input and answers each other one with what has been accepted by then, so that
-whoever writes the lines measures in the midst of the load, without its first and last moments.
+Told by lines on standard input to work (`on`), to say what has been accepted so far (`count`) and to rest (`off`), so
+that whoever writes them measures in the midst of the load, without its first and last moments. Each is answered by a
+line; with the end of the input the process ends.
 """
 
 import argparse
@@ -10,36 +11,50 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from bench.rounds import Connection, Load, nodes
+from bench.rounds import Load, nodes
 from tests.simulator.attester import Attester, message
 
 
-async def attest(load: Load, connection: Connection, some: Sequence[Attester]) -> None:
-    """These nodes over and over, one at a time."""
-    while True:
-        for node in some:
-            await load.attest(connection, node, message(node.evidence(load.challenges[node.name])))
+@dataclass
+class Steady:
+    """A fleet over so many connections, each of which has its own nodes."""
+
+    load: Load
+    connections: int
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _work: Sequence["asyncio.Task[None]"] = ()
+
+    async def tell(self, word: str) -> dict[str, Any]:
+        """Do as told; what has been accepted since the beginning, and the moment in seconds."""
+        if word == "on":
+            self._ended.clear()
+            shares = [self.load.nodes[start :: self.connections] for start in range(self.connections)]
+            self._work = [asyncio.create_task(self._attest(share)) for share in shares]
+        elif word == "off":
+            self._ended.set()
+            await asyncio.gather(*self._work)
+        return {"accepted": len(self.load.latencies), "at": time.monotonic()}
+
+    async def _attest(self, share: Sequence[Attester]) -> None:
+        connection = await self.load.connect()
+        while not self._ended.is_set():
+            for node in share:
+                await self.load.attest(connection, node, message(node.evidence(self.load.challenges[node.name])))
+        connection.writer.close()
 
 
-async def run(load: Load, connections: int) -> None:
-    """Enrol, say so, begin when told to, report when asked, end with standard input."""
-    await load.enrol()
-    some = [await load.connect() for _ in range(connections)]
-    print(json.dumps({"enrolled": len(load.nodes)}), flush=True)
+async def run(steady: Steady) -> None:
+    """Enrol, say so, then one answer for each line."""
+    await steady.load.enrol()
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    if not await lines.readline():
-        return
-    work = [
-        asyncio.create_task(attest(load, connection, load.nodes[number::connections]))
-        for number, connection in enumerate(some)
-    ]
-    while await lines.readline():
-        print(json.dumps({"accepted": len(load.latencies), "at": time.monotonic()}), flush=True)
-    for task in work:
-        task.cancel()
-    await asyncio.gather(*work, return_exceptions=True)
+    said = "enrolled"
+    while said:
+        print(json.dumps(await steady.tell(said)), flush=True)
+        said = (await lines.readline()).decode().strip()
 
 
 if __name__ == "__main__":
@@ -48,4 +63,4 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--first", type=int, default=0, help="number of the first node")
     asked = parser.parse_args()
-    asyncio.run(run(Load(nodes(asked.nodes, asked.first), asked.port), asked.connections))
+    asyncio.run(run(Steady(Load(nodes(asked.nodes, asked.first), asked.port), asked.connections)))
