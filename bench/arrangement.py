@@ -1,7 +1,7 @@
 """So many Verifiers on one PostgreSQL, each with a fleet of its own at work: what they and the database need meanwhile.
 
-CPU is the kernel's count for their processes, over some seconds in the midst of a steady load. Each Verifier, and the
-database, can be held to a share of a core, which begins when all nodes are enrolled and ends with the measurement.
+CPU is the kernel's count for their processes, over some seconds in the midst of a steady load. Each Verifier
+can be held to a share of a core, from when all nodes are enrolled.
 """
 
 import json
@@ -144,8 +144,8 @@ def machine_cpu() -> float:
 
 
 @contextmanager
-def arranged(server: Server, count: int, plan: Plan, *, database: Group | None) -> Iterator[Arrangement]:
-    """So many Verifiers, ready for work. database: the control group of PostgreSQL, where it is to be held."""
+def arranged(server: Server, count: int, plan: Plan) -> Iterator[Arrangement]:
+    """So many Verifiers, ready for work and held to their shares; their database stays."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bartizan-bench-")))
         groups = [stack.enter_context(group(f"verifier-{number}")) for number in range(count if plan.share else 0)]
@@ -158,12 +158,7 @@ def arranged(server: Server, count: int, plan: Plan, *, database: Group | None) 
         for one, held in zip(some, groups, strict=bool(groups)):
             held.enter([one.process.pid])
             held.hold(plan.share)
-        if database is not None:
-            database.hold(plan.database_share)
         yield Arrangement(server=server, engine=engine, replicas=some, groups=groups, loads=loads)
-        if database is not None:
-            database.hold(None)
-    server.drop(DATABASE)
 
 
 @contextmanager

@@ -3,41 +3,46 @@
 Software nodes speak the true protocol over HTTP, nothing new in their lists, every check on, every acceptance synced to
 the disk. With `--share` each Verifier has a fixed part of a core, as if it had a machine of its own, so that a machine
 with few cores shows what several of them do; with `--database-share` the database has one too, and is the limit sooner.
-They take turns (1, 2, 3, 3, 2, 1, 1, 2 …; who has none idles) and the ratio is that within a turn, so that other work on
-the machine meets all alike.
-The database's own limit is asked without any Verifier: the statement that accepts, from processes that do nothing else.
+
+They take turns (1, 2, 3, 3, 2, 1, 1 …; who has none idles) and the ratio is that within a turn, so that other work on
+the machine meets all alike: the median, and in brackets the middle half. The database's own limit is asked without any
+Verifier: the statement that accepts, from processes that do nothing else.
 """
 
 import argparse
 import json
 import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 
 from bartizan.errors import ConfigError
 from bench.arrangement import DATABASE, Measured, Plan, arranged, database_cpu, line, started, told
-from bench.shares import Group, group
+from bench.shares import group
 from tests.postgresql import Server
 from tests.postgresql import running as postgresql
 
 ROW = "{:<26} {:>10} {:>18} {:>13} {:>13} {:>13} {:>17} {:>10} {:>9} {:>8}"
 BATCHES = (1, 8, 64, 500)
 """Attestations of one transaction."""
+WRITERS, ROWS = 2, 2_000
+"""Processes that ask the database alone, and nodes of each."""
 Turns = Mapping[int, Sequence[Measured]]
 
 
-def saturated(server: Server, batch: int, *, writers: int, rows: int, seconds: float) -> dict[str, float]:
-    """The statement that accepts, from so many processes at once, so many rows a transaction."""
-    arguments = (server.url(DATABASE), str(batch), str(rows), str(seconds))
+def saturated(server: Server, batch: int, *, seconds: float, hold: Callable[[bool], None]) -> dict[str, float]:
+    """The statement that accepts, from several processes at once, so many rows a transaction."""
+    arguments = (server.url(DATABASE), str(batch), str(ROWS), str(seconds))
     with ExitStack() as stack:
-        made = [stack.enter_context(started("bench.accepting", *arguments, str(number))) for number in range(writers)]
+        made = [stack.enter_context(started("bench.accepting", *arguments, str(one))) for one in range(WRITERS)]
         for one in made:
             line(one)
+        hold(True)
         before = database_cpu(server)
         written = sum(one["written"] for one in told(made, "go"))
         cpu = database_cpu(server) - before
+        hold(False)
     return {"rate": written / seconds, "database": cpu / written}
 
 
@@ -79,12 +84,14 @@ def main() -> None:
         server = stack.enter_context(postgresql())
         if held is not None:
             held.enter(server.pids())
-        turns: dict[int, list[Measured]] = {count: [] for count in asked.replicas}
-        with arranged(server, max(turns), plan, database=held) as arrangement:
-            for turn in range(asked.turns):
-                for count in asked.replicas[:: -1 if turn % 2 else 1]:
-                    turns[count].append(arrangement.measured(count, asked.seconds))
-        limit = _limit(server, asked, held)
+
+        def hold(yes: bool) -> None:
+            if held is not None:
+                held.hold(plan.database_share if yes else None)
+
+        turns = _turns(server, plan, asked, hold)
+        server.create(DATABASE)
+        limit = {batch: saturated(server, batch, seconds=asked.seconds, hold=hold) for batch in BATCHES}
     if asked.json:
         verifiers = {count: [asdict(one) for one in found] for count, found in turns.items()}
         print(json.dumps({"verifiers": verifiers, "database": limit, "load": os.getloadavg()}, indent=1))
@@ -92,13 +99,15 @@ def main() -> None:
     _say(turns, limit, plan)
 
 
-def _limit(server: Server, asked: argparse.Namespace, held: Group | None) -> dict[int, dict[str, float]]:
-    server.create(DATABASE)
-    if held is not None:
-        held.hold(asked.database_share)
-    found = {batch: saturated(server, batch, writers=2, rows=2_000, seconds=asked.seconds) for batch in BATCHES}
-    if held is not None:
-        held.hold(None)
+def _turns(server: Server, plan: Plan, asked: argparse.Namespace, hold: Callable[[bool], None]) -> Turns:
+    found: dict[int, list[Measured]] = {count: [] for count in asked.replicas}
+    with arranged(server, max(found), plan) as arrangement:
+        hold(True)
+        for turn in range(asked.turns):
+            for count in asked.replicas[:: -1 if turn % 2 else 1]:
+                found[count].append(arrangement.measured(count, asked.seconds))
+        hold(False)
+    server.drop(DATABASE)
     return found
 
 
@@ -108,7 +117,7 @@ def _say(turns: Turns, limit: Mapping[int, Mapping[str, float]], plan: Plan) -> 
     first = next(iter(turns.values()))
     for count, found in turns.items():
         print(ROW.format(f"{count} Verifier{'s' * (count > 1)}", *_cells(found, first, plan)))
-    print("the database alone, 2 writers")
+    print(f"the database alone, {WRITERS} writers")
     for batch, one in limit.items():
         print(f"{batch:>5} rows a transaction {one['rate']:>10,.0f}/s {one['database'] * 1e6:>9,.1f} µs")
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

@@ -18,6 +18,8 @@ from bartizan.errors import ConfigError
 HIERARCHY = Path("/sys/fs/cgroup")
 PERIOD = 10_000
 """Microseconds after which a share is there anew: short, so that who is held pauses for moments and not for long."""
+WEIGHT = 10
+"""How much more than a process without a group a group gets where cores are short: its share is to be the limit."""
 LEAST = 1_000
 """Microseconds of a period at least, by the kernel; a smaller share has a longer period."""
 PATIENCE = 10.0
@@ -30,6 +32,9 @@ class Version(Protocol):
     def folder(self, hierarchy: Path) -> Path:
         """Where groups are made."""
 
+    def weight(self) -> Mapping[str, str]:
+        """File of a group, and what it is to hold so that the group weighs `WEIGHT` times the usual."""
+
     def limit(self, share: float | None) -> Mapping[str, str]:
         """Files of a group, in their order, and what they are to hold; None: no limit."""
 
@@ -40,6 +45,10 @@ class First:
     def folder(self, hierarchy: Path) -> Path:
         """That of the controller `cpu`."""
         return hierarchy / "cpu"
+
+    def weight(self) -> Mapping[str, str]:
+        """The usual is 1024; Linux, Documentation/scheduler/sched-design-CFS.rst, "GROUP SCHEDULER EXTENSIONS"."""
+        return {"cpu.shares": str(1024 * WEIGHT)}
 
     def limit(self, share: float | None) -> Mapping[str, str]:
         """Two files; Linux, Documentation/scheduler/sched-bwc.rst, "Management"."""
@@ -59,8 +68,12 @@ class Second:
             handed.write_text("+cpu")
         return hierarchy
 
+    def weight(self) -> Mapping[str, str]:
+        """The usual is 100; Linux, Documentation/admin-guide/cgroup-v2.rst, "CPU Interface Files"."""
+        return {"cpu.weight": str(100 * WEIGHT)}
+
     def limit(self, share: float | None) -> Mapping[str, str]:
-        """One file; Linux, Documentation/admin-guide/cgroup-v2.rst, "CPU Interface Files"."""
+        """One file; see `weight`."""
         if share is None:
             return {"cpu.max": "max"}
         return {"cpu.max": "{} {}".format(*quota_of(share))}
@@ -95,7 +108,14 @@ class Group:
 
     def hold(self, share: float | None) -> None:
         """All of it together has so much of a core from now on; None: as much as there is."""
-        for name, value in self.version.limit(share).items():
+        self._write(self.version.limit(share))
+
+    def prefer(self) -> None:
+        """It comes before processes without a group where cores are short."""
+        self._write(self.version.weight())
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        for name, value in files.items():
             (self.folder / name).write_text(value)
 
     def throttling(self) -> Throttling:
@@ -123,7 +143,9 @@ class Group:
 
 @contextmanager
 def group(name: str, hierarchy: Path = HIERARCHY) -> Iterator[Group]:
-    """A new, empty group without a limit, removed afterwards: what is in it has to have ended by then.
+    """A new, empty group without a limit, before others where cores are short; removed afterwards.
+
+    What is in it has to have ended by then.
 
     Raises:
         ConfigError: none can be made; the message says what would help.
@@ -138,6 +160,7 @@ def group(name: str, hierarchy: Path = HIERARCHY) -> Iterator[Group]:
             "the controller `cpu` (in a container: a privileged one), or without holding anybody to a share"
         ) from error
     try:
+        made.prefer()
         yield made
     finally:
         made.remove()
