@@ -1,7 +1,7 @@
 """So many Verifiers on one PostgreSQL, each with a fleet of its own at work: what they and the database need meanwhile.
 
-CPU is the kernel's count for their processes, over some seconds in the midst of a steady load. Each Verifier
-can be held to a share of a core, from when all nodes are enrolled.
+CPU is the kernel's count for their processes, over some seconds in the midst of a steady load. Each Verifier can
+be held to a share of a core, from when all nodes are enrolled.
 """
 
 import json

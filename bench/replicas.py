@@ -26,8 +26,10 @@ from tests.postgresql import running as postgresql
 ROW = "{:<26} {:>10} {:>18} {:>13} {:>13} {:>13} {:>17} {:>10} {:>9} {:>8}"
 BATCHES = (1, 8, 64, 500)
 """Attestations of one transaction."""
-WRITERS, ROWS = 2, 2_000
+WRITERS, ROWS = 2, 1_000
 """Processes that ask the database alone, and nodes of each."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 Turns = Mapping[int, Sequence[Measured]]
 
 
@@ -148,3 +150,5 @@ if __name__ == "__main__":
         main()
     except ConfigError as error:
         raise SystemExit(str(error)) from error
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None

@@ -164,3 +164,12 @@ def group(name: str, hierarchy: Path = HIERARCHY) -> Iterator[Group]:
         yield made
     finally:
         made.remove()
+
+
+def may_hold(hierarchy: Path = HIERARCHY) -> bool:
+    """This process may make groups."""
+    try:
+        with group("trial", hierarchy):
+            return True
+    except ConfigError:
+        return False
