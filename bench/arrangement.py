@@ -31,19 +31,18 @@ ROOT = Path(__file__).parents[1]
 AUTHOR = Author(project=1, account="bench", now=1)
 WARM = 0.5
 """Seconds of load before a measurement."""
-COUNTED, IDLE = slice(1, 9), slice(4, 6)
-"""Of the first line of `/proc/stat`: all kinds of time, and those in which a core had nothing to do."""
+COUNTED = slice(1, 9)
+"""Columns of the first line of `/proc/stat`, with a kind of time each."""
 Load = subprocess.Popen[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What all Verifiers have alike. nodes, connections: of each Verifier; share, database_share: of a core."""
+    """What all Verifiers have alike. nodes, connections: of each Verifier; share: of a core."""
 
     nodes: int
     connections: int
     share: float | None
-    database_share: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +137,9 @@ def database_cpu(server: Server) -> float:
 
 def machine_cpu() -> float:
     """CPU seconds of all cores so far in which they had something to do."""
-    times = list(map(int, Path("/proc/stat").read_text().split(maxsplit=9)[COUNTED]))
-    busy = sum(times) - sum(times[IDLE.start - 1 : IDLE.stop - 1])
-    return busy / os.sysconf("SC_CLK_TCK")
+    times = map(int, Path("/proc/stat").read_text().split(maxsplit=COUNTED.stop)[COUNTED])
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = times
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from bartizan.errors import ConfigError
-from bench.arrangement import DATABASE, Measured, Plan, arranged, database_cpu, line, started, told
+from bench.arrangement import Measured, Plan, arranged, database_cpu, line, started, told
 from bench.shares import group
+from tests.integration.cluster import DATABASE
 from tests.postgresql import Server
 from tests.postgresql import running as postgresql
 
@@ -75,33 +76,28 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     asked = parsed()
-    plan = Plan(
-        nodes=asked.nodes,
-        connections=asked.connections,
-        share=asked.share,
-        database_share=asked.database_share,
-    )
     with ExitStack() as stack:
-        held = stack.enter_context(group("database")) if plan.database_share else None
+        held = stack.enter_context(group("database")) if asked.database_share else None
         server = stack.enter_context(postgresql())
         if held is not None:
             held.enter(server.pids())
 
         def hold(yes: bool) -> None:
             if held is not None:
-                held.hold(plan.database_share if yes else None)
+                held.hold(asked.database_share if yes else None)
 
-        turns = _turns(server, plan, asked, hold)
+        turns = _turns(server, asked, hold)
         server.create(DATABASE)
         limit = {batch: saturated(server, batch, seconds=asked.seconds, hold=hold) for batch in BATCHES}
     if asked.json:
         verifiers = {count: [asdict(one) for one in found] for count, found in turns.items()}
         print(json.dumps({"verifiers": verifiers, "database": limit, "load": os.getloadavg()}, indent=1))
         return
-    _say(turns, limit, plan)
+    _say(turns, limit, asked)
 
 
-def _turns(server: Server, plan: Plan, asked: argparse.Namespace, hold: Callable[[bool], None]) -> Turns:
+def _turns(server: Server, asked: argparse.Namespace, hold: Callable[[bool], None]) -> Turns:
+    plan = Plan(nodes=asked.nodes, connections=asked.connections, share=asked.share)
     found: dict[int, list[Measured]] = {count: [] for count in asked.replicas}
     with arranged(server, max(found), plan) as arrangement:
         hold(True)
@@ -113,34 +109,38 @@ def _turns(server: Server, plan: Plan, asked: argparse.Namespace, hold: Callable
     return found
 
 
-def _say(turns: Turns, limit: Mapping[int, Mapping[str, float]], plan: Plan) -> None:
+def _say(turns: Turns, limit: Mapping[int, Mapping[str, float]], asked: argparse.Namespace) -> None:
     names = ("rate (wall)", "ratio", "CPU Verifier", "CPU database", "transactions", "a Verifier uses")
     print(ROW.format("nothing new, PostgreSQL", *names, "throttled", "database", "machine"))
     first = next(iter(turns.values()))
     for count, found in turns.items():
-        print(ROW.format(f"{count} Verifier{'s' * (count > 1)}", *_cells(found, first, plan)))
+        print(ROW.format(f"{count} Verifier{'s' * (count > 1)}", *_cells(found, first, asked)))
+    print(
+        "a Verifier uses: the least busy one at work, of its share, else of a core; throttled: periods in which the share "
+        "did not suffice;\ndatabase: likewise of its share, else of a core; machine: cores busy with whatever"
+    )
     print(f"the database alone, {WRITERS} writers")
     for batch, one in limit.items():
         print(f"{batch:>5} rows a transaction {one['rate']:>10,.0f}/s {one['database'] * 1e6:>9,.1f} µs")
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
-def _cells(found: Sequence[Measured], first: Sequence[Measured], plan: Plan) -> list[str]:
+def _cells(found: Sequence[Measured], first: Sequence[Measured], asked: argparse.Namespace) -> list[str]:
     def median(name: str) -> float:
-        return statistics.median(getattr(one, name) for one in found)
+        return statistics.median(float(getattr(one, name)) for one in found)
 
     ratios = sorted(one.rate / other.rate for one, other in zip(found, first, strict=True))
     low, middle, high = (ratios[len(ratios) * quarter // 4] for quarter in (1, 2, 3))
-    throttled = "-" if plan.share is None else f"{median('throttled'):.0%}"
+    throttled = "-" if asked.share is None else f"{median('throttled'):.0%}"
     return [
         f"{median('rate'):,.0f}/s",
         f"{middle:.2f} ({low:.2f}–{high:.2f})",
         f"{median('verifier_each') * 1e6:,.0f} µs",
         f"{median('database_each') * 1e6:,.0f} µs",
         f"{median('transactions'):.3f}",
-        f"{median('verifier_least') / (plan.share or 1):.0%}",
+        f"{median('verifier_least') / (asked.share or 1):.0%}",
         throttled,
-        f"{median('database') / (plan.database_share or 1):.0%}",
+        f"{median('database') / (asked.database_share or 1):.0%}",
         f"{median('machine'):.2f}",
     ]
 
