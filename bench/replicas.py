@@ -116,8 +116,8 @@ def _say(turns: Turns, limit: Mapping[int, Mapping[str, float]], asked: argparse
     for count, found in turns.items():
         print(ROW.format(f"{count} Verifier{'s' * (count > 1)}", *_cells(found, first, asked)))
     print(
-        "a Verifier uses: the least busy one at work, of its share, else of a core; throttled: periods in which the share "
-        "did not suffice;\ndatabase: likewise of its share, else of a core; machine: cores busy with whatever"
+        "a Verifier uses: the least busy one at work, of its share, else of a core; throttled: periods in which that "
+        "did not suffice;\ndatabase: what it uses of its share, else of a core; machine: cores busy with whatever"
     )
     print(f"the database alone, {WRITERS} writers")
     for batch, one in limit.items():
