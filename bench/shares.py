@@ -25,6 +25,12 @@ LEAST = 1_000
 PATIENCE = 10.0
 """Seconds for ended processes to leave their group."""
 
+ADVICE = (
+    "Run this as root, where {} is mounted writable with the controller `cpu` (in a container: a privileged one), "
+    "or without holding anybody to a share"
+)
+"""What to do where there are no groups."""
+
 
 class Version(Protocol):
     """What differs between the two."""
@@ -155,11 +161,10 @@ def group(name: str, hierarchy: Path = HIERARCHY) -> Iterator[Group]:
         made = Group(version.folder(hierarchy) / f"bartizan-{name}-{os.getpid()}", version)
         made.folder.mkdir()
     except OSError as error:
-        raise ConfigError(
-            f"no CPU control group can be made: {error}. Run this as root, where {hierarchy} is mounted writable with "
-            "the controller `cpu` (in a container: a privileged one), or without holding anybody to a share"
-        ) from error
+        raise ConfigError(f"no CPU control group can be made: {error}. {ADVICE.format(hierarchy)}") from error
     try:
+        if not (made.folder / "cpu.stat").exists():
+            raise ConfigError(f"{made.folder.parent} is a folder without control groups. {ADVICE.format(hierarchy)}")
         made.prefer()
         yield made
     finally:

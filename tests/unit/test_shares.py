@@ -50,5 +50,12 @@ def test_where_the_second_version_hands_nothing_down_it_says_what_would_help(tmp
         pass
 
 
+def test_a_folder_that_only_looks_like_the_first_version_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "cpu").mkdir()
+    with pytest.raises(ConfigError, match=r"a folder without control groups\. Run this as root"), group("x", tmp_path):
+        pass
+    assert not list((tmp_path / "cpu").iterdir())
+
+
 def test_whoever_may_make_no_group_may_hold_nobody(tmp_path: Path) -> None:
     assert not may_hold(tmp_path)
