@@ -34,19 +34,21 @@ INTERRUPTED = 130
 Turns = Mapping[int, Sequence[Measured]]
 
 
-def saturated(server: Server, batch: int, *, seconds: float, hold: Callable[[bool], None]) -> dict[str, float]:
-    """The statement that accepts, from several processes at once, so many rows a transaction."""
-    arguments = (server.url(DATABASE), str(batch), str(ROWS), str(seconds))
+def saturated(server: Server, seconds: float, *, hold: Callable[[bool], None]) -> dict[int, dict[str, float]]:
+    """The statement that accepts, from several processes at once, for each size of a transaction."""
+    arguments = (server.url(server.create(DATABASE)), str(ROWS), str(seconds))
+    found = {}
     with ExitStack() as stack:
-        made = [stack.enter_context(started("bench.accepting", *arguments, str(one))) for one in range(WRITERS)]
-        for one in made:
+        writers = [stack.enter_context(started("bench.accepting", *arguments, str(one))) for one in range(WRITERS)]
+        for one in writers:
             line(one)
         hold(True)
-        before = database_cpu(server)
-        written = sum(one["written"] for one in told(made, "go"))
-        cpu = database_cpu(server) - before
+        for batch in BATCHES:
+            before = database_cpu(server)
+            written = sum(one["written"] for one in told(writers, str(batch)))
+            found[batch] = {"rate": written / seconds, "database": (database_cpu(server) - before) / written}
         hold(False)
-    return {"rate": written / seconds, "database": cpu / written}
+    return found
 
 
 def share(said: str) -> float:
@@ -87,8 +89,7 @@ def main() -> None:
                 held.hold(asked.database_share if yes else None)
 
         turns = _turns(server, asked, hold)
-        server.create(DATABASE)
-        limit = {batch: saturated(server, batch, seconds=asked.seconds, hold=hold) for batch in BATCHES}
+        limit = saturated(server, asked.seconds, hold=hold)
     if asked.json:
         verifiers = {count: [asdict(one) for one in found] for count, found in turns.items()}
         print(json.dumps({"verifiers": verifiers, "database": limit, "load": os.getloadavg()}, indent=1))
