@@ -66,7 +66,7 @@ def written(engine: Engine, versions: dict[int, int], batch: int, seconds: float
 
 
 def main(url: str, count: int, seconds: float, number: str) -> None:
-    """Make the nodes, say so; each line of input has the size of a transaction and is answered by how many were written."""
+    """Make the nodes, say so; each line of input has the size of a transaction and is answered by how many came."""
     with open_database(url) as engine:
         with engine.begin() as connection:
             ensure_default_project(connection)

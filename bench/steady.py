@@ -31,8 +31,8 @@ class Steady:
         """Do as told; what has been accepted since the beginning, and the moment in seconds."""
         if word == "on":
             self._ended.clear()
-            shares = [self.load.nodes[start :: self.connections] for start in range(self.connections)]
-            self._work = [asyncio.create_task(self._attest(share)) for share in shares]
+            shares = (self.load.nodes[start :: self.connections] for start in range(self.connections))
+            self._work = [asyncio.create_task(self._attest(share)) for share in shares if share]
         elif word == "off":
             self._ended.set()
             await asyncio.gather(*self._work)

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_one_and_two_verifiers_take_turns_and_each_says_what_it_needs() -> None:
-    options = {"replicas": (1, 2), "turns": (2,), "nodes": (4,), "connections": (2,), "seconds": (0.3,)}
+    options = {"replicas": (1, 2), "turns": (2,), "nodes": (4,), "connections": (5,), "seconds": (0.3,)}
     arguments = [part for name, values in options.items() for part in (f"--{name}", *map(str, values))]
     command = [sys.executable, "-m", "bench.replicas", *arguments, "--json"]
 
@@ -19,7 +19,6 @@ def test_one_and_two_verifiers_take_turns_and_each_says_what_it_needs() -> None:
     found = json.loads(run.stdout)
     assert {count: len(turns) for count, turns in found["verifiers"].items()} == {"1": 2, "2": 2}
     for one in (turn for turns in found["verifiers"].values() for turn in turns):
-        assert all(one[name] > 0 for name in ("rate", "verifier_each", "database_each", "verifier_least", "machine"))
-        assert 0 < one["transactions"] <= 1
-        assert one["throttled"] is None
+        assert one.pop("throttled") is None
+        assert all(value > 0 for value in one.values())
     assert all(one["rate"] > 0 for one in found["database"].values())
