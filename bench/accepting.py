@@ -5,6 +5,8 @@ import os
 import sys
 import time
 
+from sqlalchemy import Engine
+
 from bartizan.model.digest import HashAlg
 from bartizan.store.accepting import accept
 from bartizan.store.accounts import ensure_default_project
@@ -50,27 +52,30 @@ def new_node(name: str) -> NewNode:
     )
 
 
-def main(url: str, batch: int, count: int, seconds: float, number: str) -> None:
-    """Make the nodes, say so, wait for a line, write for so long, say how much, wait for another line."""
+def written(engine: Engine, versions: dict[int, int], batch: int, seconds: float) -> int:
+    """Acceptances within so many seconds, so many a transaction. versions: of each node; they go on."""
+    mine, end, done = list(versions), time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        some = [mine[(done + at) % len(mine)] for at in range(batch)]
+        with engine.begin() as connection:
+            assert not any(accept(connection, [row(node, versions[node]) for node in some]))
+        for node in some:
+            versions[node] += 1
+        done += batch
+    return done
+
+
+def main(url: str, count: int, seconds: float, number: str) -> None:
+    """Make the nodes, say so; each line of input has the size of a transaction and is answered by how many came."""
     with open_database(url) as engine:
         with engine.begin() as connection:
             ensure_default_project(connection)
-            mine = [
-                add_node(connection, new_node(f"{os.getpid()}-{number}-{one}"), now=0, due=0).id for one in range(count)
-            ]
+            made = [add_node(connection, new_node(f"{number}-{one}"), now=0, due=0).id for one in range(count)]
         print(json.dumps({"made": count}), flush=True)
-        sys.stdin.readline()
-        end, written, versions = time.monotonic() + seconds, 0, dict.fromkeys(mine, 0)
-        while time.monotonic() < end:
-            some = [mine[(written + at) % count] for at in range(batch)]
-            with engine.begin() as connection:
-                assert not any(accept(connection, [row(node, versions[node]) for node in some]))
-            for node in some:
-                versions[node] += 1
-            written += batch
-        print(json.dumps({"written": written}), flush=True)
-        sys.stdin.readline()
+        versions = dict.fromkeys(made, 0)
+        for line in sys.stdin:
+            print(json.dumps({"written": written(engine, versions, int(line), seconds)}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5])
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4])

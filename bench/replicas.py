@@ -1,210 +1,155 @@
-"""One and two Verifiers on one PostgreSQL: CPU of each attestation in the Verifiers and in the database, and its limit.
+"""One Verifier and several on one PostgreSQL: their throughput beside that of one, what limits it, what each costs.
 
 Software nodes speak the true protocol over HTTP, nothing new in their lists, every check on, every acceptance synced to
-the disk. CPU is read from the kernel, of the Verifiers' processes and of PostgreSQL's apart, so that a machine that has
-fewer cores than the load needs still says what each costs. The database's own limit is asked without any Verifier: the
-very statement that accepts, from processes that do nothing else.
+the disk. With `--share` each Verifier has a fixed part of a core, as if it had a machine of its own, so that a machine
+with few cores shows what several of them do; with `--database-share` the database has one too, and is the limit sooner.
+
+They take turns (1, 2, 3, 3, 2, 1, 1 …; who has none idles) and the ratio is that within a turn, so that other work on
+the machine meets all alike: the median, and in brackets the middle half. The database's own limit is asked without any
+Verifier: the statement that accepts, from processes that do nothing else.
 """
 
 import argparse
 import json
+import os
 import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 
-from bartizan.store.database import open_database
-from bartizan.store.joining import register_eks
-from bartizan.store.rules import Author
-from bench.rounds import nodes
-from bench.service import cpu_of, memory_of
-from tests.integration.cluster import DATABASE, Cluster, Replica
+from bartizan.errors import ConfigError
+from bench.arrangement import Measured, Plan, arranged, database_cpu, line, started, told
+from bench.shares import group
+from tests.integration.cluster import DATABASE
 from tests.postgresql import Server
 from tests.postgresql import running as postgresql
 
-ROOT = Path(__file__).parents[1]
-AUTHOR = Author(project=1, account="bench", now=1)
-ROW = "{:<30} {:>12} {:>14} {:>14} {:>10} {:>10}"
+ROW = "{:<26} {:>10} {:>18} {:>13} {:>13} {:>13} {:>17} {:>10} {:>9} {:>8}"
 BATCHES = (1, 8, 64, 500)
 """Attestations of one transaction."""
+WRITERS, ROWS = 2, 1_000
+"""Processes that ask the database alone, and nodes of each."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+Turns = Mapping[int, Sequence[Measured]]
 
 
-@dataclass
-class Straight:
-    """The way to the database with nothing between."""
-
-    host: str
-    port: int
-
-    def cut(self) -> None:
-        """Nobody does that here."""
-
-    def mend(self) -> None:
-        """The same."""
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-
-def database_cpu(server: Server) -> float:
-    """CPU seconds of PostgreSQL's processes so far; those that serve a Verifier live as long as it does."""
-    found = 0.0
-    for pid in server.pids():
-        with suppress(FileNotFoundError, ProcessLookupError):  # a worker that came for a moment
-            found += cpu_of(pid)
+def saturated(server: Server, seconds: float, *, hold: Callable[[bool], None]) -> dict[int, dict[str, float]]:
+    """The statement that accepts, from several processes at once, for each size of a transaction."""
+    arguments = (server.url(server.create(DATABASE)), str(ROWS), str(seconds))
+    found = {}
+    with ExitStack() as stack:
+        writers = [stack.enter_context(started("bench.accepting", *arguments, str(one))) for one in range(WRITERS)]
+        for one in writers:
+            line(one)
+        hold(True)
+        for batch in BATCHES:
+            before = database_cpu(server)
+            written = sum(one["written"] for one in told(writers, str(batch)))
+            found[batch] = {"rate": written / seconds, "database": (database_cpu(server) - before) / written}
+        hold(False)
     return found
 
 
-@contextmanager
-def verifiers(server: Server, folder: Path, count: int) -> Iterator[list[Replica]]:
-    """So many, on a new database."""
-    server.create(DATABASE)
-    made = Cluster(server, folder)
-    with ExitStack() as stack:
-        stack.callback(server.drop, DATABASE)
-        for number in range(count):
-            one = made.add(f"verifier-{number}", Straight("127.0.0.1", server.port))
-            stack.callback(one.process.kill)
-            one.start()
-        yield made.replicas
-
-
-@contextmanager
-def fleets(
-    some: Sequence[Replica], each: int, rounds: int, connections: int
-) -> Iterator[list["subprocess.Popen[str]"]]:
-    """A fleet for each Verifier, enrolled and attested in full."""
-    with ExitStack() as stack:
-        made = []
-        for number, one in enumerate(some):
-            options = {"port": one.port, "nodes": each, "first": number * each}
-            options |= {"rounds": rounds, "connections": connections}
-            arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-            command = [sys.executable, "-m", "bench.rounds", *arguments]
-            process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            made.append(stack.enter_context(process))
-        for process in made:
-            _line(process)
-        yield made
-
-
-def _line(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    assert process.stdout is not None
-    found: dict[str, Any] = json.loads(process.stdout.readline())
+def share(said: str) -> float:
+    """A share of a core, as it is written on the command line."""
+    found = float(said)
+    if not 0.01 <= found <= (os.cpu_count() or 1):
+        raise argparse.ArgumentTypeError(f"from 0.01 to {os.cpu_count()}, the cores of this machine")
     return found
 
 
-def attested(server: Server, count: int, *, each: int, rounds: int, connections: int) -> dict[str, float]:
-    """What so many Verifiers need for an attestation, each with a fleet of its own."""
-    scratch = tempfile.TemporaryDirectory(prefix="bartizan-bench-")
-    with scratch as folder, verifiers(server, Path(folder), count) as some:
-        with open_database(server.url(DATABASE)) as engine, engine.begin() as connection:
-            rows = [(node.ek.name, node.name, node.role) for node in nodes(each * count)]
-            register_eks(connection, rows, author=AUTHOR)
-        with fleets(some, each, rounds, connections) as loads:
-            found = [_round(server, some, loads) for _ in range(rounds)]
-        memory = max(memory_of(one.process.pid) for one in some)
-    every = each * count
-    return {
-        "rate": every / statistics.median(seconds for _, _, _, seconds in found),
-        "verifier": statistics.median(cpu for cpu, _, _, _ in found) / every,
-        "database": statistics.median(cpu for _, cpu, _, _ in found) / every,
-        "commits": statistics.median(commits for _, _, commits, _ in found) / every,
-        "memory": memory,
-    }
-
-
-def _round(
-    server: Server, some: Sequence[Replica], loads: Sequence["subprocess.Popen[str]"]
-) -> tuple[float, float, int, float]:
-    """Every node once: CPU of the Verifiers and of the database, transactions, seconds."""
-    pids = [one.process.pid for one in some]
-    commits = _commits(server)
-    before = (sum(map(cpu_of, pids)), database_cpu(server))
-    _go(loads)
-    seconds = max(_line(load)["seconds"] for load in loads)
-    after = (sum(map(cpu_of, pids)), database_cpu(server))
-    return after[0] - before[0], after[1] - before[1], _commits(server) - commits, seconds
-
-
-def _go(some: Sequence["subprocess.Popen[str]"]) -> None:
-    for one in some:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-
-
-def _commits(server: Server) -> int:
-    """Transactions of the database so far, as far as it has counted them."""
-    server.sql("SELECT pg_stat_force_next_flush()")
-    return int(server.sql(f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{DATABASE}'"))  # noqa: S608  ours
-
-
-def saturated(server: Server, batch: int, *, writers: int, rows: int, seconds: float) -> dict[str, float]:
-    """The statement that accepts, from so many processes at once, so many rows a transaction."""
-    command = [sys.executable, "-m", "bench.accepting", server.url(DATABASE), str(batch), str(rows), str(seconds)]
-    with ExitStack() as stack:
-        made = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [*command, str(number)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
-            )
-            for number in range(writers)
-        ]
-        for one in made:
-            _line(one)
-        before = database_cpu(server)
-        _go(made)
-        written = sum(_line(one)["written"] for one in made)
-        cpu = database_cpu(server) - before
-        _go(made)
-    return {"rate": written / seconds, "database": cpu / written}
+def parsed() -> argparse.Namespace:
+    """What was asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--replicas", type=int, nargs="+", default=[1, 2], help="arrangements; the first is compared to"
+    )
+    parser.add_argument("--share", type=share, help="of a core, for each Verifier (needs root)")
+    parser.add_argument("--database-share", type=share, help="of a core, for PostgreSQL (needs root)")
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--nodes", type=int, default=64, help="of each Verifier")
+    parser.add_argument("--connections", type=int, default=64, help="to each Verifier")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nodes", type=int, default=300, help="of each Verifier")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--connections", type=int, default=64, help="to each Verifier")
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each size of transaction")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    with postgresql() as server:
-        made = {
-            count: attested(server, count, each=asked.nodes, rounds=asked.rounds, connections=asked.connections)
-            for count in (1, 2)
-        }
-        server.create(DATABASE)
-        limit = {batch: saturated(server, batch, writers=2, rows=2_000, seconds=asked.seconds) for batch in BATCHES}
+    asked = parsed()
+    with ExitStack() as stack:
+        held = stack.enter_context(group("database")) if asked.database_share else None
+        server = stack.enter_context(postgresql())
+        if held is not None:
+            held.enter(server.pids())
+
+        def hold(yes: bool) -> None:
+            if held is not None:
+                held.hold(asked.database_share if yes else None)
+
+        turns = _turns(server, asked, hold)
+        limit = saturated(server, asked.seconds, hold=hold)
     if asked.json:
-        print(json.dumps({"verifiers": made, "database": limit}, indent=1))
+        verifiers = {count: [asdict(one) for one in found] for count, found in turns.items()}
+        print(json.dumps({"verifiers": verifiers, "database": limit, "load": os.getloadavg()}, indent=1))
         return
-    _say(made, limit)
+    _say(turns, limit, asked)
 
 
-def _say(made: dict[int, dict[str, float]], limit: dict[int, dict[str, float]]) -> None:
-    print(ROW.format("nothing new, PostgreSQL", "rate (wall)", "CPU Verifier", "CPU database", "commits", "memory"))
-    for count, one in made.items():
-        cells = (f"{one['rate']:,.0f}/s", f"{one['verifier'] * 1e6:,.0f} µs", f"{one['database'] * 1e6:,.0f} µs")
-        name = f"{count} Verifier{'s' * (count > 1)}"
-        print(ROW.format(name, *cells, f"{one['commits']:.2f}", f"{one['memory']:,.0f} MiB"))
-    print(ROW.format("the database alone, 2 writers", "rate (wall)", "", "CPU database", "", ""))
-    for batch, found in limit.items():
-        cells = (f"{found['rate']:,.0f}/s", "", f"{found['database'] * 1e6:,.1f} µs", "", "")
-        print(ROW.format(f"{batch} rows a transaction", *cells))
-    two = made[2]
+def _turns(server: Server, asked: argparse.Namespace, hold: Callable[[bool], None]) -> Turns:
+    plan = Plan(nodes=asked.nodes, connections=asked.connections, share=asked.share)
+    found: dict[int, list[Measured]] = {count: [] for count in asked.replicas}
+    with arranged(server, max(found), plan) as arrangement:
+        hold(True)
+        for turn in range(asked.turns):
+            for count in asked.replicas[:: -1 if turn % 2 else 1]:
+                found[count].append(arrangement.measured(count, asked.seconds))
+        hold(False)
+    server.drop(DATABASE)
+    return found
+
+
+def _say(turns: Turns, limit: Mapping[int, Mapping[str, float]], asked: argparse.Namespace) -> None:
+    names = ("rate (wall)", "ratio", "CPU Verifier", "CPU database", "transactions", "a Verifier uses")
+    print(ROW.format("nothing new, PostgreSQL", *names, "throttled", "database", "machine"))
+    first = next(iter(turns.values()))
+    for count, found in turns.items():
+        print(ROW.format(f"{count} Verifier{'s' * (count > 1)}", *_cells(found, first, asked)))
     print(
-        f"a core of Verifier does {1 / two['verifier']:,.0f}/s, a core of database {1 / two['database']:,.0f}/s: "
-        f"{two['verifier'] / two['database']:.1f} cores of Verifiers to one of the database"
+        "a Verifier uses: the least busy one at work, of its share, else of a core; throttled: periods in which that "
+        "did not suffice;\ndatabase: what it uses of its share, else of a core; machine: cores busy with whatever"
     )
+    print(f"the database alone, {WRITERS} writers")
+    for batch, one in limit.items():
+        print(f"{batch:>5} rows a transaction {one['rate']:>10,.0f}/s {one['database'] * 1e6:>9,.1f} µs")
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def _cells(found: Sequence[Measured], first: Sequence[Measured], asked: argparse.Namespace) -> list[str]:
+    def median(name: str) -> float:
+        return statistics.median(float(getattr(one, name)) for one in found)
+
+    ratios = sorted(one.rate / other.rate for one, other in zip(found, first, strict=True))
+    low, middle, high = (ratios[len(ratios) * quarter // 4] for quarter in (1, 2, 3))
+    throttled = "-" if asked.share is None else f"{median('throttled'):.0%}"
+    return [
+        f"{median('rate'):,.0f}/s",
+        f"{middle:.2f} ({low:.2f}–{high:.2f})",
+        f"{median('verifier_each') * 1e6:,.0f} µs",
+        f"{median('database_each') * 1e6:,.0f} µs",
+        f"{median('transactions'):.3f}",
+        f"{median('verifier_least') / (asked.share or 1):.0%}",
+        throttled,
+        f"{median('database') / (asked.database_share or 1):.0%}",
+        f"{median('machine'):.2f}",
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ConfigError as error:
+        raise SystemExit(str(error)) from error
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None

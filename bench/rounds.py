@@ -65,12 +65,16 @@ class Load:
 
     async def _work(self, connection: Connection, share: Sequence[tuple[Attester, bytes]]) -> None:
         for node, body in share:
-            begun = time.perf_counter()
-            status, raw = await connection.call("evidence", body)
-            self.latencies.append(time.perf_counter() - begun)
-            if status != 200:
-                raise SystemExit(f"{node.name}: {status} {document(raw)}")
-            self.challenges[node.name] = document(raw)["challenge"]
+            await self.attest(connection, node, body)
+
+    async def attest(self, connection: Connection, node: Attester, body: bytes) -> None:
+        """Send evidence, which has to be accepted."""
+        begun = time.perf_counter()
+        status, raw = await connection.call("evidence", body)
+        self.latencies.append(time.perf_counter() - begun)
+        if status != 200:
+            raise SystemExit(f"{node.name}: {status} {document(raw)}")
+        self.challenges[node.name] = document(raw)["challenge"]
 
     async def _good(self, connection: Connection, name: str, body: Document) -> Document:
         status, raw = await connection.call(name, message(body))
