@@ -176,7 +176,7 @@ blob = Table(
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("content", LargeBinary, nullable=False),
 )
-"""Bytes by their SHA-256, compressed (zlib)."""
+"""Bytes by their SHA-256, compressed (zlib). What refers to them has an index: dropping one looks for references."""
 
 boot = Table(
     "boot",
@@ -184,9 +184,9 @@ boot = Table(
     Column("id", Id, primary_key=True),
     Column("node", ForeignKey("node.id"), nullable=False, index=True),
     Column("seen_at", Time, nullable=False),
-    Column("boot_log", ForeignKey("blob.id")),
-    Column("launch_log", ForeignKey("blob.id")),
-    Column("command_line", ForeignKey("blob.id")),
+    Column("boot_log", ForeignKey("blob.id"), index=True),
+    Column("launch_log", ForeignKey("blob.id"), index=True),
+    Column("command_line", ForeignKey("blob.id"), index=True),
     Column("other_logs", LargeBinary, nullable=False),
     Column("stuck", LargeBinary, nullable=False),
     Column("digest", LargeBinary(32)),
@@ -224,7 +224,7 @@ result = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("node", ForeignKey("node.id"), nullable=False),
-    Column("boot", ForeignKey("boot.id")),
+    Column("boot", ForeignKey("boot.id"), index=True),
     Column("first_at", Time, nullable=False),
     Column("last_at", Time, nullable=False),
     Column("level", SmallInteger, nullable=False),
@@ -239,8 +239,8 @@ node_state = Table(
     "node_state",
     metadata,
     Column("node", ForeignKey("node.id"), primary_key=True),
-    Column("boot", ForeignKey("boot.id")),
-    Column("result", ForeignKey("result.id")),
+    Column("boot", ForeignKey("boot.id"), index=True),
+    Column("result", ForeignKey("result.id"), index=True),
     Column("accepted", Integer, nullable=False),
     Column("accepted_at", Time),
     Column("nonce_issued", BigInteger, nullable=False),
@@ -250,7 +250,7 @@ node_state = Table(
     Column("contraindicated", Boolean, nullable=False),
     Column("rules", LargeBinary(32)),
     Column("evidence", LargeBinary),
-    Column("posture", ForeignKey("blob.id")),
+    Column("posture", ForeignKey("blob.id"), index=True),
     Column("agent", Words(200), nullable=False),
     Column("notes", LargeBinary),
     Column("attempted_at", Time),

@@ -183,7 +183,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
                 housekeeping=Housekeeping(
-                    writer=writer, interning=interning, leases=leases, settings=settings.storage, clock=clock
+                    engine=engine, writer=writer, leases=leases, settings=settings.storage, clock=clock
                 ),
                 leases=leases,
                 sharing=Sharing(engine=engine, clock=clock, seen=seen),
