@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bartizan.store.database import WRITES
+from bartizan.store.pace import Pace
 
 Given = TypeVar("Given")
 Row = Mapping[str, Any]
@@ -83,6 +84,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._open = set[_Job]()
+        self.pace = Pace()
         self._closed = False
         self.lost: asyncio.Future[BaseException] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="bartizan-writer")
@@ -195,7 +197,7 @@ class Writer:
 
     def _transact(self, batch: Sequence[_Job]) -> None:
         rows: dict[int, list[_Job]] = {}
-        with self._engine.begin() as connection:
+        with self.pace.transaction(), self._engine.begin() as connection:
             for job in batch:
                 if job.run is not None:
                     job.outcome = _outcome(job.run, connection)
