@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from bartizan.connectors.lifeline import tied
 from bartizan.errors import ConnectorError
 from testbed.console import Console
 from testbed.tap import Tap, tapped
-from testbed.tpm import WITH_PARENT, powered
+from testbed.tpm import powered
 
 FIRMWARE = Path("/usr/share/OVMF")
 CODE = FIRMWARE / "OVMF_CODE_4M.ms.fd"
@@ -77,7 +78,7 @@ class Hardware:
     def command(self) -> list[str]:
         """QEMU's command line."""
         relay = f"{sys.executable} -ISB {Path(__file__).parent / 'relay.py'} {self.verifier}"
-        made = [*WITH_PARENT, "qemu-system-x86_64", "-machine", "q35,accel=tcg,smm=on", "-cpu", "max", "-smp", "1"]
+        made = ["qemu-system-x86_64", "-machine", "q35,accel=tcg,smm=on", "-cpu", "max", "-smp", "1"]
         made += ["-m", str(MEMORY), "-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]
         made += ["-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=0"]
         made += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={CODE}"]
@@ -147,6 +148,8 @@ class Guest:
         """Pull the plug."""
         self.process.kill()
         self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
     def monitor(self, command: str, **arguments: object) -> dict[str, object]:
         """What QEMU answers to a command; QEMU Machine Protocol.
@@ -218,7 +221,8 @@ def switched_on(hardware: Hardware) -> Iterator[Guest]:
         tap = stack.enter_context(tapped(control, hardware.tpm_socket)) if hardware.tapped else None
         log = stack.enter_context((hardware.folder / "qemu.log").open("w"))
         try:
-            process = subprocess.Popen(hardware.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True)
+            command = tied(hardware.command())
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
         except OSError as error:
             raise ConnectorError(f"QEMU cannot be started: {error}") from error
         guest = Guest(hardware=hardware, process=process, tap=tap)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bartizan.app.demo.ending import ending_cleanly
 from bartizan.connectors.swtpm.manufacture import open_factory
 from bartizan.errors import BartizanError, ConfigError
 from testbed.fleet import Fleet
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         scenarios = chosen(read_scenarios(), given.names, short=given.short)
-        with ExitStack() as stack:
+        with ending_cleanly(), ExitStack() as stack:
             folder = given.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bartizan-testbed-")))
             return _run(folder, given.cache, scenarios, keep=given.record)
     except ConfigError as error:

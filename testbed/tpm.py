@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bartizan.connectors.lifeline import tied
 from bartizan.connectors.swtpm.manufacture import find_program
 from bartizan.errors import ConnectorError
 
 SECONDS = 10.0
-WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
-"""What makes a program end with the one that started it."""
 
 
 @contextmanager
@@ -23,9 +22,9 @@ def powered(state: Path, control: Path) -> Iterator[None]:
     """
     control.unlink(missing_ok=True)
     log = state / "swtpm.log"
-    command = [*WITH_PARENT, find_program("swtpm"), "socket", "--tpm2", "--tpmstate", f"dir={state}"]
+    command = [find_program("swtpm"), "socket", "--tpm2", "--tpmstate", f"dir={state}"]
     command += ["--ctrl", f"type=unixio,path={control}", "--log", f"file={log},level=1"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(tied(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + SECONDS
             while not control.exists():

@@ -228,8 +228,11 @@ def test_the_tpm_ends_with_its_block(factory: Factory) -> None:
 
 def test_a_tpm_that_does_not_end_in_time_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "SECONDS_TO_END", 0)
-    stubborn = subprocess.Popen(["sleep", "60"])
-    process._Child(process=stubborn, lifeline=os.open(os.devnull, os.O_RDONLY)).end()
+    script = "trap '' TERM; echo up; exec sleep 60"
+    with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE) as stubborn:
+        assert stubborn.stdout is not None
+        stubborn.stdout.readline()
+        process._Child(process=stubborn, lifeline=os.open(os.devnull, os.O_RDONLY)).end()
 
     assert stubborn.returncode == -signal.SIGKILL
 

@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from bartizan.app.service.settings import Settings
+from bartizan.cli.console import REFUSED
 from bartizan.cli.main import app
 from bartizan.web.server import MAX_CONNECTIONS
 from tests.architecture.tree import ROOT
@@ -61,6 +62,12 @@ def test_it_may_hold_as_many_connections_as_the_server_takes() -> None:
     (most,) = settings_of(UNIT)["LimitNOFILE"]
 
     assert int(most) >= 1.5 * MAX_CONNECTIONS
+
+
+def test_it_is_started_again_after_a_failure_but_for_settings_that_cannot_be_used() -> None:
+    assert settings_of(UNIT)["Restart"] == ["on-failure"]
+    assert settings_of(UNIT)["RestartPreventExitStatus"] == [str(REFUSED)]
+    assert settings_of(UNIT)["StartLimitIntervalSec"] == ["0"]
 
 
 def test_the_folder_that_it_may_write_is_where_the_data_is() -> None:

@@ -1,5 +1,6 @@
 """The testbed's data hold together, and what a scenario expects is compared as it is written."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,21 @@ def test_an_initramfs_ends_and_is_aligned() -> None:
     assert b"TRAILER!!!" in made
     assert len(made) % 4 == 0
     assert made.index(b"bin\0") < made.index(b"bin/x\0")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_in_order(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[str] = []
+
+    def signalled(*_: object, **__: object) -> int:
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append("up")
+        return 0
+
+    monkeypatch.setattr(run, "_run", signalled)
+    with pytest.raises(SystemExit) as ended:
+        run.main(["good", "--out", str(tmp_path)])
+
+    assert (ended.value.code, cleaned) == (128 + number, ["up"])

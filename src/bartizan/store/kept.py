@@ -1,6 +1,7 @@
 """What nodes sent, read again as it was kept: every part is held against its digest, for disks fail and people edit.
 
-Every function takes the connection of its caller's transaction.
+Every function takes the connection of its caller's transaction. A digest has a byte more while what it is of seems
+to be used no more (`sweeping`).
 """
 
 import hashlib
@@ -76,7 +77,7 @@ def kept_state(connection: Connection, node_id: int) -> KeptState | None:
         sealed=row.sealed,
         boot=row.id,
         posture=row.posture,
-        posture_digest=row.posture_digest,
+        posture_digest=row.posture_digest and row.posture_digest[:BLOB_DIGEST_BYTES],
         verdict=row.digest,
         given_at=row.last_at,
         document=_unpacked(row.document, "kept result"),
@@ -103,7 +104,7 @@ def set_aside(connection: Connection, node_id: int) -> int:
             count += connection.execute(lost).rowcount
     numbers = {number for chunk in _chunks(connection, row.id) for number in _numbers(chunk.entries, strict=False)}
     for one in _rows(connection, sorted(numbers)):
-        if entry_digest(one.content) != one.digest:
+        if entry_digest(one.content) != one.digest[:DIGEST_BYTES]:
             lost = update(ima_entry).where(ima_entry.c.id == one.id).values(digest=os.urandom(DIGEST_BYTES))
             count += connection.execute(lost).rowcount
     return count
@@ -188,7 +189,7 @@ def _content(connection: Connection, number: int | None) -> bytes | None:
     if row is None:
         raise _damaged("kept log", f"number {number} is missing")
     content = _unpacked(row.content, "kept log")
-    if not hmac.compare_digest(hashlib.sha256(content).digest(), row.digest):
+    if not hmac.compare_digest(hashlib.sha256(content).digest(), row.digest[:BLOB_DIGEST_BYTES]):
         raise _damaged("kept log", f"number {number} is not what its digest says")
     return content
 

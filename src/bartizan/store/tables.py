@@ -176,7 +176,7 @@ blob = Table(
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("content", LargeBinary, nullable=False),
 )
-"""Bytes by their SHA-256, compressed (zlib)."""
+"""Bytes by their SHA-256, compressed (zlib). What refers to them has an index: dropping one looks for references."""
 
 boot = Table(
     "boot",

@@ -3,7 +3,8 @@
 A job is a function of the connection, or a row for a statement that many jobs share. Jobs of one transaction run in no
 promised order: whoever needs an order waits for the first one. A job that fails takes no other with it, at the price of
 a transaction for each; one whose refusal is nothing unusual is an attempt, which undoes its own work alone. Where the
-connection to the database is lost, all jobs of the transaction are told so: it may have been committed or not.
+connection to the database is lost, all jobs of the transaction are told so: it may have been committed or not. The
+same is told to all jobs there are when the thread itself ends before its time; nothing here starts another one.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bartizan.store.database import WRITES
+from bartizan.store.pace import Pace
 
 Given = TypeVar("Given")
 Row = Mapping[str, Any]
@@ -35,7 +37,11 @@ class Untouched(Exception):  # noqa: N818  it is what the database is
     """What a job raises that came to nothing before it wrote anything: no other job has to suffer for it."""
 
 
-@dataclass(slots=True)
+class WriterLost(Exception):  # noqa: N818  the same
+    """The writing thread has ended before its time: what it was given may have been written or not."""
+
+
+@dataclass(slots=True, eq=False)
 class _Job:
     """Something to do, and where to say that it is done: `run`, or `row` for `statement`."""
 
@@ -68,7 +74,8 @@ class _Refused:
 class Writer:
     """The one who writes, for a running event loop; `close` ends it after all that was submitted is written.
 
-    rolled_back: called in the writing thread when what jobs did in a transaction came to nothing.
+    rolled_back: called in the writing thread when what jobs did in a transaction came to nothing. lost: done when
+    the thread has ended before its time, and then what it ended of.
     """
 
     def __init__(self, engine: Engine, *, rolled_back: Callable[[], None]) -> None:
@@ -76,7 +83,10 @@ class Writer:
         self._rolled_back = rolled_back
         self._loop = asyncio.get_running_loop()
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._open = set[_Job]()
+        self.pace = Pace()
         self._closed = False
+        self.lost: asyncio.Future[BaseException] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="bartizan-writer")
         self._thread.start()
 
@@ -106,7 +116,10 @@ class Writer:
     def _put(self, job: _Job) -> "asyncio.Future[Any]":
         if self._closed:
             job.fail(RuntimeError("the writer is closed"))
+        elif self.lost.done():
+            job.fail(_loss(self.lost.result()))
         else:
+            self._open.add(job)
             self._waiting.put(job)
         return job.done
 
@@ -122,6 +135,28 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
+        try:
+            self._write_all()
+        except BaseException as error:  # noqa: BLE001  # the outermost frame: whatever it is, nobody may wait for ever
+            self._announce(error)
+
+    def _announce(self, error: BaseException) -> None:
+        """Have everybody told, also where memory was what ended it: there is some again before long."""
+        while True:
+            try:
+                self._loop.call_soon_threadsafe(self._lose, error)
+            except MemoryError:
+                time.sleep(GATHER)
+            else:
+                return
+
+    def _lose(self, error: BaseException) -> None:
+        self.lost.set_result(error)
+        for job in self._open:
+            job.fail(_loss(error))
+        self._open.clear()
+
+    def _write_all(self) -> None:
         more, batch = True, list[_Job]()
         while more:
             company, batch = len(batch) > 1, []
@@ -143,16 +178,26 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # whatever a job raises is for its submitter
             self._rolled_back()
             if len(batch) == 1 or _unreachable(error):
-                self._loop.call_soon_threadsafe(_fail, batch, error)
+                self._loop.call_soon_threadsafe(self._fail, batch, error)
                 return
             for job in batch:
                 self._write([job])
             return
-        self._loop.call_soon_threadsafe(_tell, batch)
+        self._loop.call_soon_threadsafe(self._tell, batch)
+
+    def _fail(self, batch: Sequence[_Job], error: Exception) -> None:
+        self._open.difference_update(batch)
+        for job in batch:
+            job.fail(error)
+
+    def _tell(self, batch: Sequence[_Job]) -> None:
+        self._open.difference_update(batch)
+        for job in batch:
+            job.succeed()
 
     def _transact(self, batch: Sequence[_Job]) -> None:
         rows: dict[int, list[_Job]] = {}
-        with self._engine.begin() as connection:
+        with self.pace.transaction(), self._engine.begin() as connection:
             for job in batch:
                 if job.run is not None:
                     job.outcome = _outcome(job.run, connection)
@@ -160,6 +205,11 @@ class Writer:
                     rows.setdefault(id(job.statement), []).append(job)
             for some in rows.values():
                 _execute(connection, some)
+
+
+def _loss(error: BaseException) -> WriterLost:
+    """One for each who is told: an exception that many raise would gather the traces of all."""
+    return WriterLost(f"the writer has ended: {type(error).__name__}; what it was given may have been written or not")
 
 
 def _unreachable(error: Exception) -> bool:
@@ -184,13 +234,3 @@ def _execute(connection: Connection, jobs: Sequence[_Job]) -> None:
     elif statement is not None:
         for job, error in zip(jobs, statement(connection, rows), strict=True):
             job.outcome = None if error is None else _Refused(error)
-
-
-def _fail(batch: Sequence[_Job], error: Exception) -> None:
-    for job in batch:
-        job.fail(error)
-
-
-def _tell(batch: Sequence[_Job]) -> None:
-    for job in batch:
-        job.succeed()

@@ -17,7 +17,7 @@ from bartizan.app.service.left_behind import leave_client_files
 from bartizan.app.service.service import open_service
 from bartizan.app.service.settings import Settings
 from bartizan.connectors.service.data_folder import CLIENT_FILE
-from bartizan.errors import ConfigError
+from bartizan.errors import ConfigError, ConnectorError
 from bartizan.web.app import create_app
 from bartizan.web.logs import set_up_logging
 from bartizan.web.server import listen, serve, server_for, stopped_by_signals
@@ -40,7 +40,8 @@ def run_service(settings: Settings, *, plain: bool, ready: Callable[[Address], N
     """Serve until SIGTERM. plain: without TLS, which is for loopback addresses only.
 
     Raises:
-        ConfigError, PolicyError, DecodeError: as for `open_service`, and for the address.
+        ConfigError, PolicyError, DecodeError: as for `open_service`, and for the address. ConnectorError: nothing
+            can be written any more in this process; another start begins with what was committed.
     """
     os.umask(OWNER_ONLY)
     set_up_logging()
@@ -93,8 +94,12 @@ async def _run(
         gc.freeze()
         gc.set_threshold(*COLLECT_SELDOM)
         server = server_for(create_app(service), tls=tls)
+        lost = service.writer.lost
+        lost.add_done_callback(lambda _: server.stop())
         with stopped_by_signals(server):
             await serve(server, listener, ready=lambda: ready(address))
+        if lost.done():
+            raise ConnectorError(f"nothing can be written any more: {lost.result()!r}; start the service again")
 
 
 def _tls(settings: Settings) -> TlsFiles:

@@ -1,4 +1,7 @@
-"""The service as a process of its own on loopback, to be paused and killed: for demonstration, tests and benches."""
+"""The service as a process of its own on loopback, to be paused and killed: for demonstration, tests and benches.
+
+It ends with whoever started it, also where that one is killed.
+"""
 
 import json
 import os
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from bartizan.connectors.lifeline import tied
 from bartizan.errors import ConnectorError
 
 MAX_SAID = 4096
@@ -44,7 +48,8 @@ class VerifierProcess:
         command = [sys.executable, *self.program, "serve", *self.options, "--json", "--port", str(self.port)]
         with self.log.open("a") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own program
-                command,
+                tied(command),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -88,8 +93,9 @@ class VerifierProcess:
         process, self._process = self._process, None
         if process is not None:
             process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
     def _signal(self, which: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -2,7 +2,7 @@
 
 Bytes lose their last reference when a boot goes, and when a node sends another posture or all of its logs once more. To
 find them is to look through everything: for blobs when a boot went or another blob came, for IMA entries when a boot
-went, for both once a day.
+went, for both once a day. That is read beside the writer, page by page (`store.sweeping` says why that is safe).
 """
 
 import asyncio
@@ -10,23 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from bartizan.app.service.clock import Clock
 from bartizan.app.service.leases import HOUSEKEEPING, Leases
 from bartizan.app.service.settings import Storage
-from bartizan.store.evidence import Interning
+from bartizan.app.service.sweeping import Sweep
 from bartizan.store.leases import LeaseLost
-from bartizan.store.retention import (
-    AT_ONCE,
-    drop_alarms,
-    drop_boots,
-    drop_enrolments,
-    drop_results,
-    drop_unused_blobs,
-    drop_unused_entries,
-    newest_blob,
-)
+from bartizan.store.retention import AT_ONCE, drop_alarms, drop_boots, drop_enrolments, drop_results, newest_blob
+from bartizan.store.sweeping import ENTRIES, LOGS, Kept
 from bartizan.store.writer import Writer
 
 HOUR = 3600
@@ -39,8 +31,8 @@ log = structlog.get_logger("bartizan.housekeeping")
 class Housekeeping:
     """The use case; each step is a transaction of its own, so that attestations go on in between."""
 
+    engine: Engine
     writer: Writer
-    interning: Interning
     leases: Leases
     settings: Storage
     clock: Clock
@@ -68,25 +60,30 @@ class Housekeeping:
         gone = {
             "results": await self._all(lambda connection: drop_results(connection, before=before)),
             "boots": await self._all(lambda connection: drop_boots(connection, before=before)),
-            "enrolments": await self._alone(
+            "enrolments": await self._all(
                 lambda connection: drop_enrolments(connection, before=self.clock().milliseconds)
             ),
             "alarms": await self._alone(lambda connection: drop_alarms(connection, before=before)),
         }
         daily = self._swept_at is None or self.clock().milliseconds - self._swept_at >= DAY
         if gone["boots"] or daily or await self.writer.submit(newest_blob) != self._newest:
-            gone["logs"] = await self._all(drop_unused_blobs)
+            gone["logs"] = await self._sweep(LOGS)
             self._newest = await self.writer.submit(newest_blob)
         if gone["boots"] or daily:
-            gone["entries"] = await self._alone(self._drop_entries)
+            gone["entries"] = await self._sweep(ENTRIES)
             self._swept_at = self.clock().milliseconds
         if any(gone.values()):
             log.info("tidied up", **gone)
         return gone
 
-    def _drop_entries(self, connection: Connection) -> int:
-        self.interning.forget()
-        return drop_unused_entries(connection)
+    async def _sweep(self, kept: Kept) -> int:
+        """Drop what nothing refers to; how many rows went.
+
+        Raises:
+            LeaseLost: another Verifier does it, or did so in between.
+        """
+        fence = await self.writer.submit(lambda connection: self.leases.surely(connection, HOUSEKEEPING))
+        return await Sweep(engine=self.engine, writer=self.writer, leases=self.leases, kept=kept, fence=fence).run()
 
     async def _alone(self, step: Callable[[Connection], int]) -> int:
         return await self.writer.submit(self.leases.step(HOUSEKEEPING, step))

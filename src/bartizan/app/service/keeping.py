@@ -35,7 +35,7 @@ from bartizan.store.evidence import (
 from bartizan.store.kept import set_aside
 from bartizan.store.nodes import MAX_REFUSAL, refused, set_boot, set_rules, set_sealed
 from bartizan.store.results import Verdict, add_result, renew_result
-from bartizan.store.writer import Row, Writer
+from bartizan.store.writer import Row, Writer, WriterLost
 
 HEARTBEAT = 600_000
 """Milliseconds after which the history says once more that a verdict stands."""
@@ -166,7 +166,7 @@ class Keeper:
 
     def _ended(self, written: "asyncio.Future[None]") -> None:
         self._pending.discard(written)
-        if not written.cancelled() and isinstance(error := written.exception(), SQLAlchemyError):
+        if not written.cancelled() and isinstance(error := written.exception(), SQLAlchemyError | WriterLost):
             log.error("could not be written", why=str(error))
 
 

@@ -40,12 +40,29 @@ class Leases:
         now = self.clock().milliseconds
         return hold(connection, name, self.holder, now=now, until=now + LEASE, surely=not self.shared)
 
-    def step(self, name: str, work: Callable[[Connection], Given]) -> Callable[[Connection], Given]:
-        """The same work, which does nothing and raises `LeaseLost` where another Verifier has the lease."""
+    def surely(self, connection: Connection, name: str) -> int:
+        """The same, where it must not be another Verifier's.
+
+        Raises:
+            LeaseLost: it is.
+        """
+        held = self.hold(connection, name)
+        if held is None:
+            raise LeaseLost(f"another Verifier does the {name}")
+        return held
+
+    def step(
+        self, name: str, work: Callable[[Connection], Given], *, fence: int | None = None
+    ) -> Callable[[Connection], Given]:
+        """The same work, which does nothing and raises `LeaseLost` where another Verifier has the lease.
+
+        fence: the number that the lease had at a former step, where another Verifier must not have had it since.
+        """
 
         def run(connection: Connection) -> Given:
-            if self.hold(connection, name) is None:
-                raise LeaseLost(f"another Verifier does the {name}")
+            held = self.surely(connection, name)
+            if fence not in (None, held):
+                raise LeaseLost(f"another Verifier did the {name} in between")
             return work(connection)
 
         return run

@@ -42,7 +42,7 @@ from bartizan.store.dialect import is_shared
 from bartizan.store.evidence import Interning
 from bartizan.store.generations import Held, agreed_key, generations
 from bartizan.store.reading import reading
-from bartizan.store.writer import Writer
+from bartizan.store.writer import Writer, WriterLost
 
 Given = TypeVar("Given")
 RELOAD_SECONDS = 5
@@ -143,6 +143,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
             seen = _begun(connection, rules, clock, key=key if shared else None)
         leases = Leases(clock=clock, shared=shared)
         writer = Writer(engine, rolled_back=interning.forget)
+        writer.lost.add_done_callback(_say_lost)
         try:
             keeper = Keeper(
                 writer=writer, interning=interning, rules=rules, seals=Seals(secret=key), settings=attestation
@@ -191,7 +192,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 syslog=Syslog(settings.audit.syslog),
                 attempts=Attempts(),
                 housekeeping=Housekeeping(
-                    writer=writer, interning=interning, leases=leases, settings=settings.storage, clock=clock
+                    engine=engine, writer=writer, leases=leases, settings=settings.storage, clock=clock
                 ),
                 leases=leases,
                 sharing=Sharing(engine=engine, clock=clock, seen=seen),
@@ -223,6 +224,11 @@ def _begun(connection: Connection, rules: RuleBook, clock: Clock, *, key: bytes 
     return seen
 
 
+def _say_lost(lost: "asyncio.Future[BaseException]") -> None:
+    if not lost.cancelled():
+        log.critical("the writer has ended: nothing can be accepted any more", exc_info=lost.result())
+
+
 def _soon(react: Callable[[int], None]) -> Callable[[int], Awaitable[None]]:
     async def run(generation: int) -> None:
         react(generation)
@@ -250,5 +256,5 @@ async def _at_work(service: Service) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(SQLAlchemyError):  # they end by themselves
+        with suppress(SQLAlchemyError, WriterLost):  # they end by themselves
             await service.write(service.leases.release)

@@ -6,6 +6,7 @@ looks, under a lease; another takes over where it stopped.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,8 @@ SECOND = 1000
 MINUTE = 60
 LOOK_EVERY = 1
 """Seconds between two looks."""
+SLOW = 5.0
+"""Seconds that a look waits for its transaction, or is at it, from which on the log says so."""
 BEAT_EVERY = 5 * SECOND
 """Milliseconds between two notes that the service is alive."""
 STEERED = 1 * SECOND
@@ -89,8 +92,11 @@ class Watch:
         await self._look()
 
     async def _look(self, *, started: bool = False) -> None:
-        now = self.clock()
+        now, begun = self.clock(), time.monotonic()
         seen = await self.writer.submit(lambda connection: self._turn(connection, now, started=started))
+        waited = time.monotonic() - begun
+        if waited > SLOW:
+            log.warning("the writer is slow", seconds=round(waited, 1), waiting=self.writer.backlog)
         self.fence = None if seen is None else seen.fence
         if seen is None:
             return

@@ -54,7 +54,7 @@ def serve(
 
     Listens on 127.0.0.1:8443 unless the settings say otherwise. The first start makes the data folder, the keys and
     the database, and an account whose token it puts into the data folder. Exit: 0 ended as told, 2 settings that
-    cannot be used.
+    cannot be used, 3 nothing could be written any more: start it again.
     """
     from bartizan.web.run import run_service  # noqa: PLC0415  as above
 

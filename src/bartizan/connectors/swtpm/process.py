@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bartizan.collect.tpm import Tpm
 from bartizan.collect.transport import SocketTransport
+from bartizan.connectors.lifeline import STDOUT, tied
 from bartizan.connectors.swtpm.control import Control
 from bartizan.connectors.swtpm.manufacture import find_program
 from bartizan.errors import ConnectorError
@@ -23,12 +24,6 @@ ATTEMPTS = 10
 PORT_TAKEN = "Address already in use"
 SECONDS_TO_END = 10.0
 LOG = "swtpm.log"
-
-LIFELINE = '(read -r _ <&1; kill $$) 2>/dev/null & exec "$@" >/dev/null'
-"""Becomes swtpm, and leaves a watcher behind that ends it when our end of the pipe is closed, even by our death.
-
-File 0 is the control channel's listening socket (a background command does not get it), file 1 the pipe.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +54,14 @@ class _Child:
     lifeline: int
 
     def end(self) -> None:
-        """Close the lifeline, which ends swtpm; kill it if that was not enough. Only then is its pid given back."""
-        os.close(self.lifeline)
+        """End it in order, or kill it if it does not end; then nobody has to hold the lifeline."""
+        self.process.terminate()
         try:
             self.process.wait(SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        os.close(self.lifeline)
 
 
 @contextmanager
@@ -115,7 +111,7 @@ def _spawn(state: Path, port: int) -> tuple[_Child, Control]:
         shell_end, lifeline = os.pipe()
         try:
             process = subprocess.Popen(  # noqa: S603  a fixed script; the arguments are ours
-                ["/bin/sh", "-c", LIFELINE, "swtpm", *command],
+                tied(command, by=STDOUT),
                 stdin=listener.fileno(),
                 stdout=shell_end,
                 stderr=log,

@@ -23,6 +23,7 @@ from bartizan.formats.agent_message import (
     decode_enrol,
     decode_evidence,
 )
+from bartizan.store.writer import WriterLost
 from bartizan.web.api.agent_answers import AT_ONCE, Answer, Unusable, failed, good, refused, waiting
 from bartizan.web.api.agent_body import LARGE, Bodies
 
@@ -79,7 +80,7 @@ class AgentEndpoint:
             return waiting(review)
         except BartizanError as error:
             return refused(error)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, WriterLost) as error:
             log.error("database", why=str(error))  # noqa: TRY400  the trace says nothing that the words do not
             why = "the database cannot be written"
             return failed(HTTPStatus.SERVICE_UNAVAILABLE, "busy", why, retry_after=STORE_BUSY)

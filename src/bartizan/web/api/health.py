@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bartizan.store.alarms import touch_nothing
+from bartizan.store.writer import WriterLost
 from bartizan.web.api.caller import Serving
 from bartizan.web.api.operation import Described
 
@@ -34,7 +35,7 @@ async def ready(service: Serving) -> Response[Health]:
         async with asyncio.timeout(PATIENCE):
             await service.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
             await service.write(touch_nothing)
-    except (SQLAlchemyError, TimeoutError):
+    except (SQLAlchemyError, WriterLost, TimeoutError):
         return Response(Health(status="the database cannot be read or written"), status_code=503)
     return Response(Health(status="ok"))
 

@@ -14,6 +14,7 @@ from bartizan.app.service.refusals import NotAllowed
 from bartizan.app.service.service import Service
 from bartizan.store.alarms import Alarm, alarms, last_beat
 from bartizan.store.watching import LevelCount
+from bartizan.store.writer import Writer
 from bartizan.web.api.asked import Asked
 from bartizan.web.api.caller import Serving, who_asks
 from bartizan.web.api.operation import Described
@@ -38,7 +39,8 @@ async def metrics(request: Asked, service: Serving) -> Response[bytes]:
     standing = await service.read(lambda connection: alarms(connection, standing=True))
     beat = await service.read(last_beat)
     registry = CollectorRegistry()
-    found = [*_of_work(service), *_of_memory(service), *_of_nodes(counts), _of_alarms(standing), _of_beat(beat)]
+    found = [*_of_work(service), *_of_writer(service.writer), *_of_memory(service), *_of_nodes(counts)]
+    found += [_of_alarms(standing), _of_beat(beat)]
     registry.register(_Once(found))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -73,9 +75,17 @@ def _of_work(service: Service) -> Iterator[Metric]:
     yield GaugeMetricFamily("bartizan_reappraisal_left", "Nodes that the re-appraisal has before it", value=left)
 
 
+def _of_writer(writer: Writer) -> Iterator[Metric]:
+    pace = writer.pace
+    yield GaugeMetricFamily("bartizan_writer_backlog", "Writes that wait", value=writer.backlog)
+    yield GaugeMetricFamily("bartizan_writer_busy_seconds", "Age of the transaction under way", value=pace.busy)
+    yield GaugeMetricFamily("bartizan_writer_longest_seconds", "The longest transaction of late", value=pace.longest)
+    yield CounterMetricFamily("bartizan_writer_transactions", "Transactions since the start", value=pace.transactions)
+    yield CounterMetricFamily("bartizan_writer_seconds", "What they took together", value=pace.seconds)
+
+
 def _of_memory(service: Service) -> Iterator[Metric]:
     memory = service.memory
-    yield GaugeMetricFamily("bartizan_writer_backlog", "Writes that wait", value=service.writer.backlog)
     yield GaugeMetricFamily("bartizan_memory_nodes", "Nodes known in memory", value=memory.nodes)
     yield GaugeMetricFamily("bartizan_memory_states", "Nodes of which all evidence is held", value=memory.states)
     yield GaugeMetricFamily("bartizan_memory_ima_entries", "IMA entries in that evidence", value=memory.entries)

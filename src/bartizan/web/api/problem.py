@@ -25,6 +25,7 @@ from bartizan.app.service.refusals import (
     UnknownNode,
 )
 from bartizan.errors import BartizanError, ConfigError, ConnectorError, DecodeError, PolicyError, VerifyError
+from bartizan.store.writer import WriterLost
 from bartizan.web.api.asked import Asked
 from bartizan.web.api.faults import UNDERSTOOD, fault, said
 
@@ -48,6 +49,7 @@ KINDS: Mapping[type[Exception], tuple[HTTPStatus, str]] = {
     ConfigError: (HTTPStatus.SERVICE_UNAVAILABLE, "configuration"),
     ConnectorError: (HTTPStatus.SERVICE_UNAVAILABLE, "outside"),
     DBAPIError: (HTTPStatus.SERVICE_UNAVAILABLE, "database"),
+    WriterLost: (HTTPStatus.SERVICE_UNAVAILABLE, "database"),
 }
 """Status and kind of each error; another one is a bug."""
 log = structlog.get_logger("bartizan.api")
@@ -74,7 +76,7 @@ def answer(request: Asked, error: Exception) -> Response[bytes]:
         headers |= {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     elif isinstance(error, TooOften | Busy):
         headers["Retry-After"] = str(error.retry_after)
-    elif isinstance(error, DBAPIError):
+    elif isinstance(error, DBAPIError | WriterLost):
         headers["Retry-After"] = str(STORE_BUSY)
     return Response(msgspec.json.encode(found), status_code=found.status, media_type=MEDIA_TYPE, headers=headers)
 
@@ -97,7 +99,7 @@ def _of_ours(error: Exception) -> Problem:
         kind = (HTTPStatus.BAD_REQUEST, "refused")
     if kind is None:
         return _bug(error)
-    if isinstance(error, DBAPIError | ConfigError | ConnectorError):
+    if isinstance(error, DBAPIError | WriterLost | ConfigError | ConnectorError):
         number = _logged("the service cannot do its part", error)
         return problem(*kind, "the service cannot do its part now; its log says why", logged=number)
     return problem(*kind, str(error), errors=error.errors if isinstance(error, Unfit) else ())
