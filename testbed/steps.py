@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bartizan.errors import ConnectorError
 from testbed.fleet import Machine
+from testbed.mirror import cached_package, own_mirror
 from testbed.scenario import Start
 from testbed.stage import Stage
 
@@ -122,13 +123,28 @@ def declare_good(stage: Stage, machine: Machine) -> None:
     stage.tell("declared good")
 
 
-def predict(stage: Stage, machine: Machine) -> None:
+def predict(stage: Stage, machine: Machine, *further: str | Path) -> None:
     """The next boot's Reference Values from this boot and the update's files, before anything is installed."""
     image, out = stage.fleet.image, machine.hardware.folder / "next"
     update: list[str | Path] = ["--kernel", image.vmlinuz(image.kernel), "--initrd", image.initrd(image.kernel)]
-    bartizan("reference", "predict", _evidence(stage, machine), *update, "--out", out, "--name", f"{machine.name}-next")
+    named = [*further, "--out", out, "--name", f"{machine.name}-next"]
+    bartizan("reference", "predict", _evidence(stage, machine), *update, *named)
     _put_in_force(stage, machine, f"{machine.name}-next", out)
     stage.tell("the update's boot is predicted, and the prediction in force")
+
+
+def predict_package(stage: Stage, machine: Machine) -> None:
+    """The same from the new kernel's package, which is imported from a signed mirror and vouches for the kernel."""
+    folder, name = machine.hardware.folder, f"{machine.name}-package"
+    installed, out = folder / "installed", folder / "package"
+    with own_mirror(cached_package(stage.fleet.image), folder / "mirror") as mirror:
+        installed.write_text(f"{mirror.package}\n")
+        where = ["--mirror", mirror.folder, "--suite", mirror.suite, "--keyring", mirror.keyring]
+        kept = ["--store", folder / "packages.db", "--installed", installed, "--out", out, "--name", name]
+        bartizan("reference", "import", "deb", *where, *kept)
+    _put_in_force(stage, machine, name, out)
+    stage.tell("the new kernel's package is imported from a signed mirror, and its files are in force")
+    predict(stage, machine, "--packages", out)
 
 
 def retire(stage: Stage, machine: Machine) -> None:
@@ -161,6 +177,7 @@ STEPS: Mapping[str, Callable[[Stage, Machine], None]] = {
     "launch-log": launch_log,
     "declare-good": declare_good,
     "predict": predict,
+    "predict-package": predict_package,
     "retire": retire,
 }
 """By their names in the scenarios; `install` takes more and is not among them."""

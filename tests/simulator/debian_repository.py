@@ -93,6 +93,7 @@ class Repository:
 
     folder: Path
     keys: "Keys"
+    origin: str = "Test"
     suite: str = "stable"
     codename: str = "bookworm"
     date: datetime = NOW - timedelta(days=1)
@@ -121,8 +122,8 @@ class Repository:
     def release(self, packed: bytes) -> bytes:
         """The text of the Release."""
         lines = [
-            "Origin: Test",
-            "Label: Test",
+            f"Origin: {self.origin}",
+            f"Label: {self.origin}",
             f"Suite: {self.suite}",
             f"Codename: {self.codename}",
             f"Date: {format_datetime(self.date).replace('+0000', 'UTC')}",
