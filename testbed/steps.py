@@ -10,9 +10,18 @@ from pathlib import Path
 
 from bartizan.errors import ConnectorError
 from testbed.fleet import Machine
+from testbed.image import GUEST
 from testbed.scenario import Start
 from testbed.stage import Stage
 
+KEXEC_POLICY = """name = "testbed"
+sbat_minimum = {{ shim = 2, grub = 3 }}
+posture = {{ profile = "baseline" }}
+[[kexec]]
+name = "testbed"
+ima_policy = '''
+{policy}'''
+"""
 LAUNCH_LOG = "launch.log"
 FILES = "image"
 """The set of Reference Values of the image's own files."""
@@ -50,6 +59,20 @@ def kexec(stage: Stage, machine: Machine) -> None:
     machine.running.console.expect_restart()
     machine.running.wait_until_up()
     stage.tell("another kernel runs")
+    stage.mark(machine)
+
+
+def attested(stage: Stage, machine: Machine) -> None:
+    """Wait until all that was measured so far is attested."""
+    stage.mark(machine)
+    stage.next(machine)
+
+
+def accept_kexec(stage: Stage, machine: Machine) -> None:
+    """Put in force, for everybody, that a kexec counts where the guests' IMA policy measured it."""
+    measuring = (GUEST / "ima-policy").read_text()
+    stage.fleet.verifier.change_policy(KEXEC_POLICY.format(policy=measuring))
+    stage.tell("a kexec is accepted where the IMA policy of the guests measured it")
     stage.mark(machine)
 
 
@@ -155,6 +178,8 @@ STEPS: Mapping[str, Callable[[Stage, Machine], None]] = {
     "reboot": reboot,
     "suspend": suspend,
     "kexec": kexec,
+    "attested": attested,
+    "accept-kexec": accept_kexec,
     "swap-tpm": swap_tpm,
     "cut-network": cut_network,
     "launch": launch,

@@ -1,7 +1,7 @@
 """One attestation as a node sent it, judged by what is kept of the node. Pure: times and rules come in as arguments."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -24,6 +24,7 @@ from bartizan.model.node import KeptBoot, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Held, SentBoot, SentIma
 from bartizan.model.result import AttestationResult
 from bartizan.verify.binding import bound_extra_data
+from bartizan.verify.ima_join import node_start, on_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
     challenge = challenge_for(record, request.nonce, attempt.posture)
     if request.boot is not None:
         evidence = reported(record, quote, pcrs, boot=request.boot, ima=_whole_list(request), posture=attempt.posture)
+        if attempt.state is not None:
+            evidence = on_from(attempt.state.evidence, evidence)
         outcome = attest_node(evidence, challenge=challenge, enrolment=attempt.enrolment, rules=rules, now=now)
         if outcome.verified is None:
             raise _refused(outcome.result)
@@ -94,13 +97,19 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
         return Judged(state=after, boot=request.boot, entries=entries)
     if attempt.state is None:
         return NeedsFullLogs(reason="nothing is held of this boot")
-    ima = request.ima or SentIma(first=held_entries(attempt.state), entries=b"")
+    ima = request.ima or SentIma(first=_own_entries(attempt.state), entries=b"")
     sent = ReportedAgain(
-        quote=quote, untrusted_pcrs=pcrs, new_entries=ima.entries, first_entry=ima.first, posture=attempt.posture
+        quote=quote,
+        untrusted_pcrs=pcrs,
+        new_entries=ima.entries,
+        first_entry=ima.first + _node_start(attempt.state),
+        posture=attempt.posture,
     )
     found = attest_again(attempt.state, sent, challenge=challenge, rules=rules, now=now)
     if isinstance(found, NeedsFullLogs):
         return found
+    if found.state.evidence.ima is not None and found.state.evidence.ima.matched is None:
+        return NeedsFullLogs(reason="the IMA entries that came do not lead from those held to PCR 10")
     if found.state is attempt.state:
         raise _refused(found.result)
     return _further(found.state, attempt.state)
@@ -124,13 +133,23 @@ def held_entries(state: NodeState) -> int:
     return 0 if state.evidence.ima is None else len(state.evidence.ima.list.entries)
 
 
+def _node_start(state: NodeState) -> int:
+    """How many of them stand before the first entry of the list that the node has now."""
+    return 0 if state.evidence.ima is None else state.evidence.ima.list.node_start
+
+
+def _own_entries(state: NodeState) -> int:
+    """How many of them the node's present list has, as the node counts."""
+    return held_entries(state) - _node_start(state)
+
+
 def held_of(state: NodeState, posture_digest: bytes | None) -> Held:
     """What a node need not send again."""
     clock = state.evidence.quote.attest.clock
     return Held(
         reset_count=clock.reset_count,
         restart_count=clock.restart_count,
-        ima_entries=held_entries(state),
+        ima_entries=_own_entries(state),
         posture_digest=posture_digest,
     )
 
@@ -152,6 +171,8 @@ def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: 
     evidence = reported(
         record, quote, split_pcrs(kept.pcrs, record.banks), boot=boot, ima=kept.ima, posture=kept.posture
     )
+    if evidence.ima is not None:
+        evidence = replace(evidence, ima=replace(evidence.ima, node_start=node_start(evidence.ima.columns)))
     challenge = challenge_for(record, kept.nonce, kept.posture)
     outcome = attest_node(evidence, challenge=challenge, enrolment=enrolment, rules=rules, now=now)
     if outcome.verified is None:
