@@ -3,10 +3,11 @@
 PCR 10 outlives a kexec, the kernel's list only where the kernel is built with CONFIG_IMA_KEXEC. Where it is not, what
 is held of the boot and the list that the next kernel shows are one list, if nothing was measured in between. Steps:
 (1) the TPM says that it was not reset since, and what is held led to PCR 10;
-(2) a list that begins with all that is held needs nothing: it was carried on, or no other kernel was started;
+(2) a list that leads to PCR 10 by itself needs nothing: it was carried on, or no other kernel was started. That it
+    begins like the one that is held says nothing: kernels that read the same files in the same order measure the same;
 (3) a list begins with boot_aggregate; it follows on what is held, or once more on what stood before the kernel that
     runs (then it begins with all that is held of that kernel);
-(4) what is joined this way leads to PCR 10 of the pinned bank, beyond what was held before: nothing is missing.
+(4) what is joined this way leads to PCR 10 of the pinned bank, beyond what was quoted before: nothing is missing.
 In every other case the list stays as it was sent. The PCR values are not proved here: whoever takes the list verifies
 it with the quote that proves them (`verify_evidence`), and a wrong choice then leads to no PCR 10.
 """
@@ -32,15 +33,18 @@ def on_from(known: VerifiedEvidence, reported: ReportedEvidence) -> ReportedEvid
 
 def _joined(held: VerifiedIma, sent: ImaList, untrusted_pcrs: PcrBanks, *, pinned: HashAlg) -> ImaList:
     before, after = held.list.columns, sent.columns
-    if sent.digest_size != held.list.digest_size or _begins(after, before):  # (2)
-        return sent
     wanted = untrusted_pcrs.get(pinned, {})
-    if IMA_PCR not in wanted or not computable(pinned):
+    if sent.digest_size != held.list.digest_size or IMA_PCR not in wanted or not computable(pinned):
+        return sent
+
+    def covered(columns: ImaColumns) -> int:
+        return match_bank(columns, pinned, wanted, Extensions(columns)).matched or 0
+
+    if covered(after):  # (2)
         return sent
     for start in _places(before, after):
-        whole = before[:start] + replace(after, first=start)
-        matched = match_bank(whole, pinned, wanted, Extensions(whole)).matched  # (4)
-        if matched is not None and matched > start and matched >= (held.matched or 0):
+        whole = before[:start] + after
+        if covered(whole) > max(start, (held.matched or 0) - 1):  # (4)
             return replace(sent, entries=whole, node_start=start)
     return sent
 
@@ -49,7 +53,7 @@ def _places(before: ImaColumns, after: ImaColumns) -> Iterator[int]:
     """(3) Where the list may begin within what is held, or behind it."""
     if starts_in(after[:1]) != [after.first]:
         return
-    last = node_start(before)
+    last = max(starts_in(before), default=0)
     if last and _begins(after, before[last:]):
         yield last
     yield len(before)
@@ -58,11 +62,3 @@ def _places(before: ImaColumns, after: ImaColumns) -> Iterator[int]:
 def _begins(whole: ImaColumns, part: ImaColumns) -> bool:
     """A list's first entries are these."""
     return whole.template_data[: len(part)] == part.template_data and whole.pcrs[: len(part)] == part.pcrs
-
-
-def node_start(columns: ImaColumns) -> int:
-    """Where the list of the kernel that runs begins, if no kexec carried one on: at the last boot_aggregate.
-
-    Where one did, whoever asks the node for what follows from there gets a list that does not fit, and so all of it.
-    """
-    return max(starts_in(columns), default=0)

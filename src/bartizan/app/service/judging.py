@@ -24,7 +24,7 @@ from bartizan.model.node import KeptBoot, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Held, SentBoot, SentIma
 from bartizan.model.result import AttestationResult
 from bartizan.verify.binding import bound_extra_data
-from bartizan.verify.ima_join import node_start, on_from
+from bartizan.verify.ima_join import on_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
         quote=quote,
         untrusted_pcrs=pcrs,
         new_entries=ima.entries,
-        first_entry=ima.first + _node_start(attempt.state),
+        first_entry=ima.first + node_start(attempt.state),
         posture=attempt.posture,
     )
     found = attest_again(attempt.state, sent, challenge=challenge, rules=rules, now=now)
@@ -133,14 +133,14 @@ def held_entries(state: NodeState) -> int:
     return 0 if state.evidence.ima is None else len(state.evidence.ima.list.entries)
 
 
-def _node_start(state: NodeState) -> int:
+def node_start(state: NodeState) -> int:
     """How many of them stand before the first entry of the list that the node has now."""
     return 0 if state.evidence.ima is None else state.evidence.ima.list.node_start
 
 
 def _own_entries(state: NodeState) -> int:
     """How many of them the node's present list has, as the node counts."""
-    return held_entries(state) - _node_start(state)
+    return held_entries(state) - node_start(state)
 
 
 def held_of(state: NodeState, posture_digest: bytes | None) -> Held:
@@ -172,7 +172,8 @@ def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: 
         record, quote, split_pcrs(kept.pcrs, record.banks), boot=boot, ima=kept.ima, posture=kept.posture
     )
     if evidence.ima is not None:
-        evidence = replace(evidence, ima=replace(evidence.ima, node_start=node_start(evidence.ima.columns)))
+        start = min(kept.ima_start, len(evidence.ima.entries))
+        evidence = replace(evidence, ima=replace(evidence.ima, node_start=start))
     challenge = challenge_for(record, kept.nonce, kept.posture)
     outcome = attest_node(evidence, challenge=challenge, enrolment=enrolment, rules=rules, now=now)
     if outcome.verified is None:
