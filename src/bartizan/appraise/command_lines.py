@@ -84,7 +84,7 @@ def is_known_line(context: Context, text: str) -> bool:
     return any(
         _options(line) == _options(text)
         for line, event in ((event.label.removeprefix(LINE_LABEL), event) for event in lines)
-        if event.digests.get(context.bank) == context.bank.digest(line.encode())
+        if event.digests.get(context.bank) == context.bank.digest(line.encode("utf-8", "surrogatepass"))
     )
 
 

@@ -33,12 +33,13 @@ from bartizan.model.policy import KexecRule
 from bartizan.model.reference import ReferenceSet
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.ima_buffers import buffer_facts
-from bartizan.verify.ima_start import MAX_POINTED, compare_aggregate
+from bartizan.verify.ima_start import BOOT_AGGREGATE, MAX_POINTED, compare_aggregate
 
 CHECK = "ima.kexec"
 NEEDED = KERNEL_PARTS | {"recognised.loader"}
 COMMAND, FILE = "grub_cmd: ", "file: "
 """How Reference Values name what GRUB did, and what it loaded."""
+TWICE = 2
 MAX_SHOWN = 300
 """Characters of a command line in a sentence."""
 MAX_KEXECS = MAX_POINTED
@@ -86,11 +87,11 @@ def coverage(context: Context) -> Iterator[Finding]:
 
 
 def _kexecs(context: Context) -> Iterator[Kexec]:
-    ima = context.evidence.ima
-    starts = () if ima is None else buffer_facts(ima).kexec_starts
-    lines = [line.text for line in booted_with(context)] if starts else []
-    columns = covered_columns(ima)
-    for start in starts:
+    ima, columns = context.evidence.ima, covered_columns(context.evidence.ima)
+    if ima is None or columns.paths.count(BOOT_AGGREGATE) < TWICE:
+        return
+    lines = [line.text for line in booted_with(context)]
+    for start in buffer_facts(ima).kexec_starts:
         between = columns[start.since + 1 : start.boot_aggregate]
         yield Kexec(start=start, columns=between, aggregate=columns[start.boot_aggregate], lines=lines)
         lines = [_text(load) for load in start.loads]
@@ -223,11 +224,11 @@ def _images(reference: ReferenceIndex) -> dict[str, frozenset[tuple[str, bytes]]
 def _loads(some: ReferenceSet) -> Iterator[tuple[str, str]]:
     """The files that a boot's GRUB loaded, and as what."""
     for event in some.events:
-        command = event.label.removeprefix(COMMAND)
+        command, words = event.label.removeprefix(COMMAND), event.label.removeprefix(COMMAND).split()[1:]
         if command.startswith(KERNEL_COMMANDS):
-            yield "kernel", command.split()[1]
+            yield from (("kernel", path) for path in words[:1])
         elif command.startswith(INITRD_COMMANDS):
-            yield from (("initramfs", path) for path in command.split()[1:])
+            yield from (("initramfs", path) for path in words)
 
 
 def _first(columns: ImaColumns, wanted: Container[tuple[str, bytes]]) -> int | None:
