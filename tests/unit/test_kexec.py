@@ -6,6 +6,7 @@ import pytest
 
 from bartizan.appraise.context import index_reference
 from bartizan.errors import PolicyError
+from bartizan.model.digest import HashAlg
 from bartizan.model.policy import GeneratedRule
 from bartizan.model.reference import ReferenceEvent, ReferenceSet
 from bartizan.model.result import AttestationResult, Tier
@@ -340,3 +341,13 @@ def test_what_is_appraised_or_audited_beside_says_nothing_against_a_policy() -> 
     more = "audit func=BPRM_CHECK\n\nappraise func=KEXEC_KERNEL_CHECK\n" + IMA_POLICY.replace("FILE_MMAP", "MMAP_CHECK")
 
     assert policy(DOCUMENT.replace(IMA_POLICY, more)).kexec[0].ima_policy == more.encode()
+
+
+@pytest.mark.parametrize(
+    "label", ["grub_cmd: linux ", "grub_cmd: initrd ", "kernel_cmdline: \ud800", "kernel_cmdline: "]
+)
+def test_an_odd_label_of_a_set_breaks_nothing(label: str) -> None:
+    odd = ReferenceEvent(pcr=8, digests={HashAlg.SHA256: bytes(32)}, label=label)
+    known = index_reference(reference().set, ReferenceSet(name="x", source="", events=(odd,), files=(), digest=""))
+
+    assert judged(restarted(), policy=policy(), known=known).level == 4
