@@ -113,6 +113,11 @@ BROKEN = {
         "no IMA policy that the policy names",
         None,
     ),
+    "a command line with the IMA policy's bytes": (
+        (buf(b"kexec-cmdline", IMA_POLICY.encode()), *without(RULE)),
+        "no IMA policy that the policy names",
+        None,
+    ),
     "an IMA policy that came after the kernel": ((*without(RULE), RULE), "before the IMA policy that measures it", 3),
 }
 
@@ -330,6 +335,15 @@ REFUSED = {
 def test_an_ima_policy_is_refused_with(case: str) -> None:
     with pytest.raises(PolicyError, match=r"kexec 'ours': (the first rule|no rule measures)"):
         policy(DOCUMENT.replace(IMA_POLICY, REFUSED[case]))
+
+
+@pytest.mark.parametrize("odd", ["\x0b", "\x85", "\u2028", "ä"])
+def test_an_ima_policy_that_the_kernel_reads_otherwise_is_refused(odd: str) -> None:
+    escaped = f"\\u{ord(odd):04x}"
+    text = '"""\n' + IMA_POLICY.replace("measure func=KEXEC_CMDLINE", f"#{escaped}measure func=KEXEC_CMDLINE") + '"""'
+
+    with pytest.raises(PolicyError, match="printable ASCII"):
+        policy(DOCUMENT.replace(f"'''\n{IMA_POLICY}'''", text))
 
 
 def test_an_ima_policy_needs_a_name() -> None:

@@ -7,6 +7,7 @@ loaded, and not only read, stands in no entry: naming it is the word of whoever 
 the known code of these machines loads it before anybody can log in.
 """
 
+import re
 from collections.abc import Iterable
 
 from bartizan.errors import PolicyError
@@ -19,6 +20,8 @@ KEXEC_FUNCTIONS = frozenset({"KEXEC_KERNEL_CHECK", "KEXEC_INITRAMFS_CHECK", "KEX
 CODE_FUNCTIONS = (frozenset({"BPRM_CHECK"}), frozenset({"MMAP_CHECK", "FILE_MMAP"}), frozenset({"MODULE_CHECK"}))
 """What must be measured too, for the policy takes the place of ima_policy=tcb; FILE_MMAP is MMAP_CHECK's old name."""
 EXECUTED = frozenset({"mask=MAY_EXEC", "mask=^MAY_EXEC"})
+TEXT = re.compile(rb"(?:[\t -~]*\n)*")
+"""What the kernel and everybody else take for the same lines and words; ima_parse_rule() in ima_policy.c."""
 DECIDING = frozenset({"measure", "dont_measure"})
 
 
@@ -26,11 +29,14 @@ def check_kexec_rule(rule: KexecRule) -> None:
     """Refuse an IMA policy that leaves a kexec or executed code unmeasured.
 
     Raises:
-        PolicyError: no name, or which function of IMA is not measured without a condition.
+        PolicyError: no name, a text that the kernel could read otherwise, or which function of IMA is not measured
+            without a condition.
     """
     if not rule.name.strip():
         raise PolicyError("a name is needed")
-    lines = (line.split() for line in rule.ima_policy.decode("utf-8", "replace").splitlines())
+    if not TEXT.fullmatch(rule.ima_policy):
+        raise PolicyError("lines of printable ASCII expected, each with its end")
+    lines = (line.split() for line in rule.ima_policy.decode("ascii").split("\n"))
     rules = [words for words in lines if words and words[0] in DECIDING]
     for function in sorted(KEXEC_FUNCTIONS):
         first = next((words for words in rules if _may_concern(words, function)), [])

@@ -16,6 +16,7 @@ boot_aggregate, looking at the entries since the one before it:
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from bartizan.appraise.checks.ima import judged_file, shown
 from bartizan.appraise.checks.recognised import KERNEL_PARTS, parts
@@ -79,11 +80,11 @@ def restated(context: Context, findings: Iterable[Finding]) -> Iterator[Finding]
 
 def coverage(context: Context) -> Iterator[Finding]:
     """ima.coverage: the kernels started by kexec measure what they execute, too."""
-    for kexec in _kexecs(context):
-        for load in kexec.start.loads:
-            if not measures_all(_text(load)):
-                why = "IMA coverage is not proven since a kexec: no policy on the command line that was measured for it"
-                yield context.say("ima.coverage", Tier.WARNING, why, Pointer(pcr=IMA_PCR, entry=load.entry))
+    for kexec in islice(_kexecs(context), MAX_KEXECS):
+        unproved = next((load for load in kexec.start.loads if not measures_all(_text(load))), None)
+        if unproved is not None:
+            why = "IMA coverage is not proven since a kexec: no policy on the command line that was measured for it"
+            yield context.say("ima.coverage", Tier.WARNING, why, Pointer(pcr=IMA_PCR, entry=unproved.entry))
 
 
 def _kexecs(context: Context) -> Iterator[Kexec]:
@@ -232,8 +233,9 @@ def _loads(some: ReferenceSet) -> Iterator[tuple[str, str]]:
 
 
 def _first(columns: ImaColumns, wanted: Container[tuple[str, bytes]]) -> int | None:
-    """The first place of an entry with one of these digests."""
-    return next((place for place in range(len(columns)) if _measured(columns, place) in wanted), None)
+    """The first place of a file with one of these digests."""
+    places = (place for place in range(len(columns)) if not columns.payloads[place])
+    return next((place for place in places if _measured(columns, place) in wanted), None)
 
 
 def _measured(columns: ImaColumns, place: int) -> tuple[str, bytes]:
