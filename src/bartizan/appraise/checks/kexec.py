@@ -105,47 +105,48 @@ def _text(load: MeasuredBuffer) -> str:
 
 def _judged(context: Context, kexec: Kexec) -> tuple[Tier, str, Pointer | None]:
     """Tier, how the sentence goes on, and where to look if not at the start itself."""
-    flaw = next(_flaws(context, kexec), None)
+    flaw = _flaw(context, kexec)
     if flaw is not None:
         at = None if flaw.entry is None else _at(flaw.entry)
         return Tier.WARNING, f"; it is not recognised: {flaw.why}", at
     return Tier.AFFIRMING, f", and is recognised: {_told(context, kexec)}", None
 
 
-def _flaws(context: Context, kexec: Kexec) -> Iterator[Flaw]:
-    if not context.policy.kexec:  # (3)
-        yield Flaw(why="the policy names no IMA policy under which every kexec is measured")
-        return
+def _flaw(context: Context, kexec: Kexec) -> Flaw | None:
+    """The first thing that keeps a kexec from being recognised."""
+    if not context.policy.kexec:
+        return Flaw(why="the policy names no IMA policy under which every kexec is measured")
     if context.reference is None:
-        yield Flaw(why="no Reference Values were given")
-        return
-    yield from _of_boot(context)
-    yield from _of_lockdown(context, kexec)
-    yield from _of_rule(context, kexec)
-    yield from _of_lines(context, kexec)
-    yield from _of_files(context, context.reference, kexec)
-    matches, _, why = compare_aggregate(kexec.aggregate, context.evidence.quote.pcrs)  # (6)
-    if not matches:
-        yield Flaw(why=why, entry=kexec.aggregate)
+        return Flaw(why="no Reference Values were given")
+    return (
+        _of_boot(context)
+        or _of_lockdown(context, kexec)
+        or _of_rule(context, kexec)
+        or _of_lines(context, kexec)
+        or _of_files(context, context.reference, kexec)
+        or _of_start(context, kexec)
+    )
 
 
-def _of_boot(context: Context) -> Iterator[Flaw]:
+def _of_boot(context: Context) -> Flaw | None:
     """(1) What the firmware started."""
     said = [finding for finding in parts(context) if finding.id in NEEDED]
     bad = next((finding for finding in said if finding.tier is not Tier.AFFIRMING), None)
-    if bad is not None or {finding.id for finding in said} != NEEDED:
-        yield Flaw(why="the kernel that the firmware started is not" if bad is None else f"of the boot, {bad.why}")
+    if bad is not None:
+        return Flaw(why=f"of the boot, {bad.why}")
+    return None if said else Flaw(why="no log tells what the firmware started")
 
 
-def _of_lockdown(context: Context, kexec: Kexec) -> Iterator[Flaw]:
+def _of_lockdown(context: Context, kexec: Kexec) -> Flaw | None:
     """(2) What else could be started."""
     facts = context.evidence.boot.facts
     enforced = facts.secure_boot is True and not facts.shim_validation_off
-    if not enforced and not (kexec.lines and all(map(locks_down, kexec.lines))):
-        yield Flaw(
-            why="nothing kept root from replacing what was measured (kexec_load): Secure Boot was not enforced,"
-            " and lockdown= is not on the measured command line"
-        )
+    if enforced or (kexec.lines and all(map(locks_down, kexec.lines))):
+        return None
+    return Flaw(
+        why="nothing kept root from replacing what was measured (kexec_load): Secure Boot was not enforced,"
+        " and lockdown= is not on the measured command line"
+    )
 
 
 def _rule(context: Context, kexec: Kexec) -> tuple[KexecRule, int] | None:
@@ -155,59 +156,62 @@ def _rule(context: Context, kexec: Kexec) -> tuple[KexecRule, int] | None:
     return None if place is None else (wanted[_measured(kexec.columns, place)], place)
 
 
-def _of_rule(context: Context, kexec: Kexec) -> Iterator[Flaw]:
+def _of_rule(context: Context, kexec: Kexec) -> Flaw | None:
     """(3) What measured it."""
-    found = _rule(context, kexec)
+    found, loads = _rule(context, kexec), kexec.start.loads
     if found is None:
-        yield Flaw(
-            why="no IMA policy that the policy names was measured before it, so that it may have gone unmeasured"
-        )
-        return
-    entry, loads = kexec.columns[found[1]], kexec.start.loads
+        return Flaw(why="no IMA policy that the policy names was measured before it: it may have gone unmeasured")
+    entry = kexec.columns[found[1]]
     if loads and entry.index > loads[0].entry:
-        yield Flaw(why="a kernel was loaded before the IMA policy that measures it", entry=entry)
+        return Flaw(why="a kernel was loaded before the IMA policy that measures it", entry=entry)
+    return None
 
 
-def _of_lines(context: Context, kexec: Kexec) -> Iterator[Flaw]:
+def _of_lines(context: Context, kexec: Kexec) -> Flaw | None:
     """(4) With which command line."""
-    if not kexec.start.loads:
-        yield Flaw(why="no command line was measured for it")
     for load in kexec.start.loads:
-        entry = covered_columns(context.evidence.ima)[load.entry]
+        entry = kexec.columns[load.entry - kexec.columns.first]
         if not isinstance(load.buffer, KexecCommandLine):
-            yield Flaw(why="the command line that was measured for it cannot be read", entry=entry)
-        elif not is_known_line(context, load.buffer.text):
+            return Flaw(why="the command line that was measured for it cannot be read", entry=entry)
+        if not is_known_line(context, load.buffer.text):
             said = inert(load.buffer.text, limit=MAX_SHOWN)
-            yield Flaw(why=f"the command line is that of no known boot: {said}", entry=entry)
+            return Flaw(why=f"the command line is that of no known boot: {said}", entry=entry)
+    return None if kexec.start.loads else Flaw(why="no command line was measured for it")
 
 
-def _of_files(context: Context, reference: ReferenceIndex, kexec: Kexec) -> Iterator[Flaw]:
+def _of_files(context: Context, reference: ReferenceIndex, kexec: Kexec) -> Flaw | None:
     """(5) Which kernel and initramfs."""
     for entry in look_up(kexec.columns, reference).strangers:
         if judged_file(context, reference, entry) is not None:
             why = f"{shown(entry.path)}, measured before it, is not known, and may be what was started"
-            yield Flaw(why=why, entry=entry)
+            return Flaw(why=why, entry=entry)
     for place in kexec.columns.violations[:1]:
         entry = kexec.columns[place]
-        why = f"the kernel could not vouch for {shown(entry.path)}, which may be what was started"
-        yield Flaw(why=why, entry=entry)
-    for name, digests in _images(reference).items():
-        if _first(kexec.columns, digests) is None:
-            yield Flaw(why=f"no {name} of a known boot was measured before it")
+        return Flaw(
+            why=f"the kernel could not vouch for {shown(entry.path)}, which may be what was started", entry=entry
+        )
+    missing = [name for name, digests in _images(reference).items() if _first(kexec.columns, digests) is None]
+    return Flaw(why=f"no {missing[0]} of a known boot was measured before it") if missing else None
+
+
+def _of_start(context: Context, kexec: Kexec) -> Flaw | None:
+    """(6) Whether it started in this boot."""
+    matches, _, why = compare_aggregate(kexec.aggregate, context.evidence.quote.pcrs)
+    return None if matches else Flaw(why=why, entry=kexec.aggregate)
 
 
 def _told(context: Context, kexec: Kexec) -> str:
     """Which kernel, initramfs and command line were recognised, and by what nothing else can have been started."""
-    rule = _rule(context, kexec)
     known = {} if context.reference is None else _images(context.reference)
-    places = {name: _first(kexec.columns, digests) for name, digests in known.items()}
     said = [
-        f"{name} {shown(entry.path)} (entry {entry.index})"
-        for name, entry in ((name, kexec.columns[place]) for name, place in places.items() if place is not None)
+        f"{name} {shown(kexec.columns.paths[place])} (entry {kexec.columns.first + place})"
+        for name, digests in known.items()
+        if (place := _first(kexec.columns, digests)) is not None
     ]
     said += [f"command line {inert(_text(load), limit=MAX_SHOWN)} (entry {load.entry})" for load in kexec.start.loads]
-    under = "" if rule is None else f"; measured under the IMA policy {inert(rule[0].name)!r} (entry "
-    return ", ".join(said) + under + ("" if rule is None else f"{kexec.columns[rule[1]].index})")
+    rule = _rule(context, kexec)
+    said += [] if rule is None else [f"under the IMA policy {rule[0].name!a} (entry {kexec.columns.first + rule[1]})"]
+    return ", ".join(said)
 
 
 def _images(reference: ReferenceIndex) -> dict[str, frozenset[tuple[str, bytes]]]:
