@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bartizan.formats.ima import decode_ima
 from bartizan.model.digest import HashAlg
@@ -20,10 +22,11 @@ AGAIN = GOOD.kexec().running(*MORE)
 
 
 def known(boot: LiveBoot = GOOD, count: int = ALL, *, ahead: int = 0) -> VerifiedEvidence:
-    """What is held of a boot after so many entries."""
-    found = whole(boot, count, ahead=ahead).verified
+    """What is held of a boot after so many entries, with those of the kernels before."""
+    found = whole(replace(boot, begins=0), count, ahead=ahead).verified
     assert found is not None
-    return found
+    assert found.ima is not None
+    return replace(found, ima=replace(found.ima, list=replace(found.ima.list, node_start=boot.begins)))
 
 
 def joined(held: VerifiedEvidence, sent: ReportedEvidence) -> ImaList:
@@ -50,7 +53,7 @@ def test_a_list_that_begins_anew_follows_on_what_is_held() -> None:
 
 def test_what_is_joined_leads_to_pcr_10_in_every_bank() -> None:
     sent = on_from(known(), AGAIN.full(ALL + 6))
-    quote = known(replace(AGAIN, begins=0), ALL + 6).quote
+    quote = known(AGAIN, ALL + 6).quote
 
     _, ima = verify_logs(sent, quote)
 
@@ -70,7 +73,7 @@ def test_entries_ahead_of_this_quote_come_along() -> None:
 
 def test_a_new_list_that_comes_once_more_follows_on_what_stood_before_its_kernel() -> None:
     """A suspend asks for it, or an answer that was lost."""
-    held = known(replace(AGAIN, begins=0), ALL + 3)
+    held = known(AGAIN, ALL + 3)
 
     found = joined(held, replace(AGAIN, restarts=1).full(ALL + 6))
 
@@ -82,7 +85,7 @@ def test_a_kernel_that_measures_the_same_again_is_told_from_the_one_before() -> 
     same = replace(GOOD.kexec(), entries=(*GOOD.entries, *GOOD.entries))
 
     once = joined(known(), same.full(2 * ALL))
-    held = known(replace(same, begins=0), 2 * ALL)
+    held = known(same, 2 * ALL)
     twice = replace(same, entries=(*same.entries, *GOOD.entries), begins=2 * ALL)
 
     assert (len(once.entries), once.node_start) == (2 * ALL, ALL)
@@ -94,7 +97,7 @@ def test_a_kernel_that_measures_the_same_again_is_told_from_the_one_before() -> 
 
 
 def test_a_second_kexec_follows_on_the_first() -> None:
-    held = known(replace(AGAIN, begins=0), len(AGAIN.entries))
+    held = known(AGAIN, len(AGAIN.entries))
     second = AGAIN.kexec().running(*MORE[:2])
 
     found = joined(held, second.full(len(second.entries)))
@@ -110,6 +113,14 @@ def test_a_list_that_the_kernel_carried_on_needs_nothing() -> None:
 
 def test_a_list_that_no_kexec_interrupted_needs_nothing() -> None:
     assert stays(known(), GOOD.running(*MORE).full(ALL + 5))
+
+
+def test_a_start_that_was_made_up_since_does_not_hide_where_the_list_begins() -> None:
+    forged = AGAIN.kexec(carried=True).running(*MORE)
+
+    found = joined(known(forged, len(forged.entries)), replace(forged, restarts=1).full(len(forged.entries)))
+
+    assert (len(found.entries), found.node_start) == (len(forged.entries), ALL)
 
 
 LOST = {
@@ -166,3 +177,24 @@ def test_a_list_with_digests_of_another_size_is_not_joined() -> None:
     assert sent.ima is not None
 
     assert stays(known(), replace(sent, ima=replace(sent.ima, digest_size=32)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=5))
+@settings(max_examples=60)
+def test_lists_join_through_any_kexecs_as_long_as_each_kernel_was_attested_to_its_end(
+    kernels: list[tuple[int, int, int]],
+) -> None:
+    """Each kernel measures so many files, some unattested when the next one starts, and shows some twice."""
+    boot, held = GOOD, known()
+    for files, lost, again in kernels:
+        boot = boot.running(*MORE[:lost]).kexec().running(*MORE[:files])
+        for _ in range(1 + again):
+            sent = on_from(held, boot.full(len(boot.entries)))
+            if lost:
+                assert sent.ima is not None
+                assert (len(sent.ima.entries), sent.ima.node_start) == (1 + files, 0)
+                return
+            assert sent.ima is not None
+            assert sent.ima.columns == decode_ima(everything(boot)).columns
+            assert sent.ima.node_start == boot.begins
+            held = known(boot, len(boot.entries))

@@ -42,20 +42,20 @@ def _joined(held: VerifiedIma, sent: ImaList, untrusted_pcrs: PcrBanks, *, pinne
 
     if covered(after):  # (2)
         return sent
-    for start in _places(before, after):
+    for start in _places(held.list, after):
         whole = before[:start] + after
         if covered(whole) > max(start, (held.matched or 0) - 1):  # (4)
             return replace(sent, entries=whole, node_start=start)
     return sent
 
 
-def _places(before: ImaColumns, after: ImaColumns) -> Iterator[int]:
+def _places(held: ImaList, after: ImaColumns) -> Iterator[int]:
     """(3) Where the list may begin within what is held, or behind it."""
     if starts_in(after[:1]) != [after.first]:
         return
-    last = max(starts_in(before), default=0)
-    if last and _begins(after, before[last:]):
-        yield last
+    before, start = held.columns, held.node_start
+    if start and _begins(after, before[start:]):
+        yield start
     yield len(before)
 
 
