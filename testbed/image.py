@@ -49,6 +49,7 @@ PLACES = {
     "agent": "usr/libexec/testbed/agent",
     "console": "usr/libexec/testbed/console",
     "kexec": "usr/libexec/testbed/kexec",
+    "ima-policy": "etc/testbed/ima-policy",
 }
 """Files of `guest/` and where they go."""
 USERS = "root:x:0:0:root:/root:/bin/sh\nbartizan-agent:x:990:990::/nonexistent:/bin/false\n"

@@ -37,10 +37,12 @@ ENDS = """
 - An agent whose TPM was exchanged, or whose disk was copied, could not quote at all, and the Verifier saw nothing but
   silence. It quotes with a key of the TPM that is there now. The refusal says that another TPM answers, and which case
   it looks like: a cloned disk when the node's own TPM goes on attesting, a swapped or cleared one when that is silent.
-- Debian's kernels do not carry the IMA list over a kexec (`CONFIG_IMA_KEXEC` is not set): whether the kexec was
-  measured or not, what ran before it is lost, and nobody can tell such a list from one that was cut off. A kernel that
-  reads the same files in the same order even shows the same entries again: the level had stayed at 3, for the boot's
-  own log still holds. A list that led to PCR 10 and leads there no more stops at level 1 now, until the next reboot.
+- Debian's kernels do not carry the IMA list over a kexec (`CONFIG_IMA_KEXEC` is not set): the list begins anew, and
+  PCR 10 goes on. A kernel that reads the same files in the same order even shows the same entries again: the level had
+  stayed at 3, for the boot's own log still holds. A list that led to PCR 10 and leads there no more stops at level 1
+  now, until the next reboot, unless it follows on what this boot has shown before: then both are one list.
+- Under Secure Boot Debian's kernel denies kexec_load(2), the one that a kexec started does too: what was measured of a
+  kexec cannot be replaced by what was not. `ima_policy=tcb` alone measures no command line of a kexec.
 - The kernel's record of SELinux's state stands in the IMA list as a buffer. It is no file: a machine that goes
   permissive is contraindicated by what the TPM vouches for and loses level 5, and keeps the levels below.
 - On a busy host Linux may give up on its emulated timer and panic; the guests start with `no_timer_check`.

@@ -10,10 +10,19 @@ from pathlib import Path
 
 from bartizan.errors import ConnectorError
 from testbed.fleet import Machine
+from testbed.image import GUEST
 from testbed.mirror import cached_package, own_mirror
 from testbed.scenario import Start
 from testbed.stage import Stage
 
+KEXEC_POLICY = """name = "testbed"
+sbat_minimum = {{ shim = 2, grub = 3 }}
+posture = {{ profile = "baseline" }}
+[[kexec]]
+name = "testbed"
+ima_policy = '''
+{policy}'''
+"""
 LAUNCH_LOG = "launch.log"
 FILES = "image"
 """The set of Reference Values of the image's own files."""
@@ -45,12 +54,32 @@ def install(stage: Stage, machine: Machine, start: Start, console: str) -> None:
         stage.bring_up(machine)
 
 
-def kexec(stage: Stage, machine: Machine) -> None:
+def kexec_hiding(stage: Stage, machine: Machine) -> None:
+    """Run a program that nobody knows, and start another kernel at once, before anybody is told."""
+    kexec(stage, machine, before="cp /usr/bin/id /root/last; printf 7 >> /root/last; /root/last; ")
+
+
+def kexec(stage: Stage, machine: Machine, *, before: str = "") -> None:
     """Start the kernel of the image from the running one, without firmware or loader."""
-    machine.running.console.say("/usr/libexec/testbed/kexec start")
+    machine.running.console.say(f"{before}/usr/libexec/testbed/kexec start")
     machine.running.console.expect_restart()
     machine.running.wait_until_up()
     stage.tell("another kernel runs")
+    stage.mark(machine)
+
+
+def attested(stage: Stage, machine: Machine) -> None:
+    """Wait until all that was measured so far is attested; the first may have been under way already."""
+    stage.mark(machine)
+    stage.next(machine)
+    stage.next(machine)
+
+
+def accept_kexec(stage: Stage, machine: Machine) -> None:
+    """Put in force, for everybody, that a kexec counts where the guests' IMA policy measured it."""
+    measuring = (GUEST / "ima-policy").read_text()
+    stage.fleet.verifier.change_policy(KEXEC_POLICY.format(policy=measuring))
+    stage.tell("a kexec is accepted where the IMA policy of the guests measured it")
     stage.mark(machine)
 
 
@@ -171,6 +200,9 @@ STEPS: Mapping[str, Callable[[Stage, Machine], None]] = {
     "reboot": reboot,
     "suspend": suspend,
     "kexec": kexec,
+    "kexec-hiding": kexec_hiding,
+    "attested": attested,
+    "accept-kexec": accept_kexec,
     "swap-tpm": swap_tpm,
     "cut-network": cut_network,
     "launch": launch,

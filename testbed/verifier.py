@@ -14,7 +14,15 @@ from bartizan.app.reference_folder import read_reference
 from bartizan.connectors.service.address import Reach
 from bartizan.connectors.service.client import ServiceClient
 from bartizan.connectors.service.data_folder import TOKEN_FILES, read_token
-from bartizan.connectors.service.documents import JoinTokenMade, JoinTokenWanted, Node, Reference, Result, Review
+from bartizan.connectors.service.documents import (
+    JoinTokenMade,
+    JoinTokenWanted,
+    Node,
+    Policy,
+    Reference,
+    Result,
+    Review,
+)
 from bartizan.errors import ConnectorError
 from bartizan.formats.reference_file import encode_reference
 from bartizan.model.node import Role
@@ -111,6 +119,11 @@ class Verifier:
     def change_reference(self, number: int, verb: str, reason: str) -> Reference:
         """approve, retire or revoke a set."""
         return self.officer.send("POST", f"/v1/references/{number}/{verb}", Reference, {"reason": reason})
+
+    def change_policy(self, document: str) -> Policy:
+        """Upload an appraisal policy and put it in force: everybody is judged anew."""
+        made = self.officer.upload("/v1/policies", Policy, document.encode(), "application/toml")
+        return self.officer.send("POST", f"/v1/policies/{made.id}/activate", Policy)
 
     def reviews(self) -> tuple[Review, ...]:
         """Enrolments that wait for a person."""

@@ -52,13 +52,22 @@ def _of_entry(entry: ImaEntry) -> Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveBoot:
-    """A boot with a list that grows; `static` are the PCRs but 10."""
+    """A boot with a list that grows; `static` are the PCRs but 10.
+
+    begins: how many entries stand before the list that the running kernel shows, after a kexec that carried none on.
+    """
 
     log: BootLog | None
     static: PcrBanks
     entries: tuple[Measured, ...]
     resets: int = 7
     restarts: int = 0
+    begins: int = 0
+
+    def kexec(self, *, carried: bool = False) -> "LiveBoot":
+        """Another kernel runs, and has measured that it starts."""
+        begins = self.begins if carried else len(self.entries)
+        return replace(self, entries=(*self.entries, self.entries[0]), begins=begins)
 
     def running(self, *lines: Line) -> "LiveBoot":
         """The boot with more files measured."""
@@ -79,7 +88,8 @@ class LiveBoot:
         return ReportedQuote(attest=decode_attest(attest), signature=decode_signature(SIGNER.sign(attest).encode()))
 
     def list_bytes(self, start: int = 0, stop: int | None = None) -> bytes:
-        return b"".join(entry.raw for entry in self.entries[start:stop])
+        """What the running kernel shows. start: as it counts; stop: of all that this boot has measured."""
+        return b"".join(entry.raw for entry in self.entries[self.begins + start : stop])
 
     def full(self, count: int, *, ahead: int = 0, clock: int = CLOCK) -> ReportedEvidence:
         """Everything, quoted after `count` entries, with so many more in the list."""

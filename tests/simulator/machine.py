@@ -113,7 +113,7 @@ class Machine:
     def pcrs(self) -> PcrBanks:
         """What its TPM holds."""
         static = {alg: self._boot_pcrs(alg) for alg in BANKS}
-        lines = self._list(static)
+        lines = self._list
         return {
             alg: values | {pcr: extended(lines, alg, pcr=pcr, padded=alg in self.padded) for pcr in _pcrs_of(lines)}
             for alg, values in static.items()
@@ -129,15 +129,20 @@ class Machine:
                 values[event.pcr] = alg.digest(values[event.pcr] + event.digests[alg])
         return values
 
-    def _list(self, static: PcrBanks) -> list[Line]:
-        values = static[HashAlg.SHA256]
+    @property
+    def start(self) -> Line:
+        """The boot_aggregate that each of its kernels measures first."""
+        values = self._boot_pcrs(HashAlg.SHA256)
         digest = hashlib.sha256(b"".join(values[pcr] for pcr in range(10))).digest()
-        start = Line("ima-ng", (d_ng(digest), AGGREGATE + b"\0"), b"")
-        return [start] * self.starts + list(self.lines)
+        return Line("ima-ng", (d_ng(digest), AGGREGATE + b"\0"), b"")
+
+    @property
+    def _list(self) -> list[Line]:
+        return [self.start] * self.starts + list(self.lines)
 
     def list_bytes(self) -> bytes:
         """Its IMA list, in binary form."""
-        return binary(self._list({alg: self._boot_pcrs(alg) for alg in BANKS}))
+        return binary(self._list)
 
     def quote(self, *, nonce: bytes = NONCE) -> Quote:
         """What its TPM reports of all PCRs."""

@@ -187,7 +187,7 @@ def test_only_what_pcr_10_vouches_for_counts() -> None:
     assert buffer_facts(forged).selinux_states == ()
 
 
-def test_each_later_kernel_comes_with_the_command_line_that_was_loaded_last() -> None:
+def test_each_later_kernel_comes_with_every_command_line_that_was_loaded_for_it() -> None:
     lines = [
         AGGREGATE,
         KERNEL,
@@ -207,11 +207,9 @@ def test_each_later_kernel_comes_with_the_command_line_that_was_loaded_last() ->
 
     assert [each.entry for each in found.kexec_loads] == [3, 4, 6, 9, 11]
     assert [
-        (start.boot_aggregate, start.command_line and start.command_line.entry) for start in found.kexec_starts
-    ] == [(5, 4), (7, 6), (8, None), (10, 9)]
-    start = found.kexec_starts[0].command_line
-    assert start is not None
-    assert start.buffer == KexecCommandLine(text="second")
+        (start.since, start.boot_aggregate, [load.entry for load in start.loads]) for start in found.kexec_starts
+    ] == [(0, 5, [3, 4]), (5, 7, [6]), (7, 8, []), (8, 10, [9])]
+    assert found.kexec_starts[0].loads[1].buffer == KexecCommandLine(text="second")
     assert found.others == ()
 
 

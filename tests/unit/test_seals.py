@@ -17,6 +17,7 @@ STATE = SealedState(
     pcrs=b"p" * 32,
     entries=109,
     matched=109,
+    node_start=0,
     posture=None,
     rules=b"r" * 32,
     judged_at=1_780_000_000_000,

@@ -149,7 +149,7 @@ def _left_out(before: VerifiedIma | None, after: VerifiedIma | None) -> list[Fin
         return []
     why = (
         f"{before.matched} entries of the IMA list that this boot has shown {lost}:"
-        " cut off, changed, or lost by a kexec that did not carry them on"
+        " cut off, changed, or lost by a kexec behind the last attestation that did not carry them on"
     )
     return [ima_outcome("list-present", Tier.CONTRAINDICATED, why, Pointer(pcr=IMA_PCR))]
 

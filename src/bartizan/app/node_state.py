@@ -21,11 +21,13 @@ from bartizan.model.result import AttestationResult, Finding
 class HeldList:
     """The IMA list of a boot.
 
-    entries: how many are kept; matched: how many of them the last quote covers, None if the list is not that quote's.
+    entries: how many are kept; matched: how many of them the last quote covers, None if the list is not that quote's;
+    node_start: how many of them stand before the first entry of the list that the node has now.
     """
 
     entries: int
     matched: int | None
+    node_start: int = 0
 
     @property
     def pending(self) -> bool:
@@ -94,7 +96,9 @@ def state_of(
 
 def held_list(ima: VerifiedIma | None) -> HeldList | None:
     """What is known of a list without its entries."""
-    return None if ima is None else HeldList(entries=len(ima.list.entries), matched=ima.matched)
+    if ima is None:
+        return None
+    return HeldList(entries=len(ima.list.entries), matched=ima.matched, node_start=ima.list.node_start)
 
 
 def posture_digest(posture: bytes | None) -> bytes | None:

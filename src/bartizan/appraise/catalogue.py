@@ -8,9 +8,10 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from bartizan.appraise.generated import check_rule
+from bartizan.appraise.kexec_rule import check_kexec_rule
 from bartizan.errors import PolicyError
 from bartizan.model.digest import PCR_COUNT
-from bartizan.model.policy import AcceptedSigner, Check, GeneratedRule, Level, Policy, Waiver
+from bartizan.model.policy import AcceptedSigner, Check, GeneratedRule, KexecRule, Level, Policy, Waiver
 from bartizan.model.posture import Profile
 from bartizan.model.result import NOWHERE, Anchor, Claim, Finding, Pointer, Tier
 
@@ -76,6 +77,11 @@ class _GeneratedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: tuple[str, ...]
 
 
+class _KexecRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    ima_policy: str
+
+
 class _PostureRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: Profile
 
@@ -88,6 +94,7 @@ class _PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     waiver: tuple[_WaiverRow, ...] = ()
     generated: tuple[_GeneratedRow, ...] = ()
     posture: _PostureRow | None = None
+    kexec: tuple[_KexecRow, ...] = ()
     revoked_images: tuple[str, ...] = ()
     revoked_certificates: tuple[str, ...] = ()
 
@@ -168,7 +175,7 @@ def load_policy(text: str, catalogue: Catalogue, *, source: str) -> Policy:
 
     Raises:
         PolicyError: an unknown setting, a digest that is none, a waiver for no check or without a reason, a tier
-            that accepts, a rule for generated files that is too wide.
+            that accepts, a rule for generated files that is too wide, an IMA policy that leaves a kexec unmeasured.
     """
     file = _read(text, _PolicyFile, source=source)
     _known((row.check for row in file.waiver), catalogue, source=source)
@@ -189,6 +196,7 @@ def load_policy(text: str, catalogue: Catalogue, *, source: str) -> Policy:
         sbat_minimum=file.sbat_minimum,
         generated=tuple(_generated(row, source=source) for row in file.generated),
         posture=file.posture.profile if file.posture else None,
+        kexec=tuple(_kexec(row, source=source) for row in file.kexec),
     )
 
 
@@ -207,6 +215,15 @@ def _generated(row: _GeneratedRow, *, source: str) -> GeneratedRule:
         check_rule(rule)
     except PolicyError as error:
         raise PolicyError(f"{source}: generated {row.name!r}: {error}") from error
+    return rule
+
+
+def _kexec(row: _KexecRow, *, source: str) -> KexecRule:
+    rule = KexecRule(name=row.name, ima_policy=row.ima_policy.encode())
+    try:
+        check_kexec_rule(rule)
+    except PolicyError as error:
+        raise PolicyError(f"{source}: kexec {row.name!r}: {error}") from error
     return rule
 
 

@@ -13,6 +13,9 @@ from bartizan.model.posture import Rule
 from bartizan.model.reference import Origin, ReferenceEvent, ReferenceSet, ReferenceState
 from bartizan.model.result import NOWHERE, Finding, Pointer, Tier
 
+LINE_LABEL = "kernel_cmdline: "
+"""How Reference Values name a command line (`reference.propose` and `predict` write it so)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceIndex:
@@ -20,7 +23,7 @@ class ReferenceIndex:
 
     events: (PCR, bank, digest) to the reference event; paths: file path to its known digests; digests: all of them,
     with the package each comes from; changeable: paths that are known as configuration files alone; files: path,
-    algorithm and digest together, for a long list one look-up a file;
+    algorithm and digest together, for a long list one look-up a file; lines: the events of kernel command lines;
     set: the first set given, given: all of them; former: those that recognise nothing at the time, each by itself.
     """
 
@@ -31,6 +34,7 @@ class ReferenceIndex:
     digests: Mapping[tuple[str, bytes], Origin | None]
     changeable: frozenset[bytes] = frozenset()
     files: Mapping[tuple[bytes, str, bytes], Origin | None] = field(default_factory=dict)
+    lines: tuple[ReferenceEvent, ...] = ()
     given: tuple[ReferenceSet, ...] = ()
     former: tuple["ReferenceIndex", ...] = ()
     views: "dict[tuple[bool, ...], ReferenceIndex]" = field(default_factory=dict, compare=False, repr=False)
@@ -103,6 +107,7 @@ def _index(
             digests[value] = digests.get(value) or file.origin
             if not file.changeable:
                 fixed.add(file.path)
+    lines = {id(event): event for event in events.values() if event.label.startswith(LINE_LABEL)}
     return ReferenceIndex(
         set=given[0],
         events=events,
@@ -111,6 +116,7 @@ def _index(
         digests=digests,
         changeable=frozenset(paths.keys() - fixed),
         files={(path, *value): digests[value] for path, known in paths.items() for value in known},
+        lines=tuple(lines.values()),
         given=given,
         former=former,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bartizan.appraise.catalogue import Catalogue
-from bartizan.appraise.checks import boot, ima, platform, recognised, secure_boot, sets
+from bartizan.appraise.checks import boot, ima, kexec, platform, recognised, secure_boot, sets
 from bartizan.appraise.checks.posture import confinement
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.levels import climb
@@ -33,6 +33,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     recognised.launch,
     ima.list_present,
     ima.coverage,
+    kexec.coverage,
     ima.known_files,
     ima.changed_files,
     ima.violations,
@@ -123,7 +124,7 @@ def _from_verification(context: Context) -> Iterator[Finding]:
     yield from evidence.quote.findings
     yield from evidence.boot.findings
     if evidence.ima is not None:
-        yield from evidence.ima.findings
+        yield from kexec.restated(context, evidence.ima.findings)
 
 
 def _named(reference: ReferenceIndex | None) -> str | None:

@@ -181,11 +181,16 @@ def _join(parts: Sequence[ImaColumns]) -> ImaColumns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImaList:
-    """A whole list; `digest_size` is the length of its template digest column in bytes."""
+    """A whole list; `digest_size` is the length of its template digest column in bytes.
+
+    node_start: the index at which the list that the node shows begins; what stands before it was shown by kernels that
+    ran before in this boot, and was not carried on by a kexec.
+    """
 
     form: ListForm
     digest_size: int
     entries: Sequence[ImaEntry]
+    node_start: int = 0
 
     @property
     def columns(self) -> ImaColumns:

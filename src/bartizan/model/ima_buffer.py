@@ -60,13 +60,16 @@ class MeasuredBuffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KexecStart:
-    """A kernel started from the running one: its boot_aggregate's entry, and the command line loaded last before it.
+    """A kernel started from the running one.
 
-    command_line is None where none was measured, or only its digest.
+    since: the boot_aggregate of the kernel that started it; boot_aggregate: its own; loads: the command lines that were
+    measured in between. Any of them may be the one it was started with: IMA measures a text once, however often and in
+    whatever order it is loaded.
     """
 
+    since: int
     boot_aggregate: int
-    command_line: MeasuredBuffer | None
+    loads: tuple[MeasuredBuffer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

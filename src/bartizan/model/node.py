@@ -84,7 +84,8 @@ class KeptBoot:
     """Everything kept of a node's boot, as bytes, with the quote accepted last: enough to judge it all anew.
 
     pcrs: bank number to values as sent; ima: the list in the kernel's binary form, None where the node has none;
-    other_logs: of other resumes; stuck: contraindicated findings as JSON.
+    ima_start: where in it the list that the node shows begins; other_logs: of other resumes; stuck: contraindicated
+    findings as JSON.
     """
 
     attest: bytes
@@ -98,4 +99,5 @@ class KeptBoot:
     command_line: bytes | None
     other_logs: tuple[bytes, ...]
     ima: bytes | None
+    ima_start: int
     stuck: bytes

@@ -45,10 +45,19 @@ class GeneratedRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KexecRule:
+    """An IMA policy under which every kexec is measured: the exact bytes of its file; see `appraise.kexec_rule`."""
+
+    name: str
+    ima_policy: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One appraisal policy; `sbat_minimum` is component to generation, `revoked` are Authenticode SHA-256 hashes.
 
-    posture: the profile whose rules the posture is judged by; None: it is not judged.
+    posture: the profile whose rules the posture is judged by; None: it is not judged; kexec: where a kernel started by
+    kexec may be recognised; nowhere without one.
     """
 
     name: str
@@ -60,6 +69,7 @@ class Policy:
     sbat_minimum: Mapping[str, int]
     generated: tuple[GeneratedRule, ...] = ()
     posture: Profile | None = None
+    kexec: tuple[KexecRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ class SealedState:
     """A judged boot, so that its next quote can be held against it.
 
     boot: the database's number of it; reset_count, restart_count: of the quote it was judged with; pcrs: SHA-256 of
-    that quote's PCRs of boot and IMA; entries, matched: of its IMA list, None where there is none; posture: SHA-256 of
-    the posture document; rules: what names the rules it was judged by; judged_at: when, in milliseconds since 1970 UTC;
-    document, stuck: SHA-256 of the result and of the findings that stick, as they are kept.
+    that quote's PCRs of boot and IMA; entries, matched: of its IMA list, None where there is none; node_start: how many
+    entries stand before the list that the node has now; posture: SHA-256 of the posture document; rules: what names the
+    rules it was judged by; judged_at: when, in milliseconds since 1970 UTC; document, stuck: SHA-256 of the result and
+    of the findings that stick, as they are kept.
     """
 
     boot: int
@@ -20,6 +21,7 @@ class SealedState:
     pcrs: bytes
     entries: int | None
     matched: int | None
+    node_start: int
     posture: bytes | None
     rules: bytes
     judged_at: int

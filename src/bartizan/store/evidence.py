@@ -72,15 +72,18 @@ class Interning:
             self._known.update((digest, number) for digest, number in found)
 
 
-def add_boot(connection: Connection, node_id: int, sent: SentBoot | None, *, stuck: bytes, now: int) -> int:
-    """A new boot of a node, with its logs; returns its number. stuck: JSON."""
-    row = _boot_row(connection, sent or SentBoot(), stuck) | {"node": node_id, "seen_at": now}
+def add_boot(
+    connection: Connection, node_id: int, sent: SentBoot | None, *, stuck: bytes, now: int, ima_start: int = 0
+) -> int:
+    """A new boot of a node, with its logs; returns its number. stuck: JSON; ima_start: where the node's list begins."""
+    row = _boot_row(connection, sent or SentBoot(), stuck) | {"node": node_id, "seen_at": now, "ima_start": ima_start}
     return int(connection.execute(insert(boot).values(row).returning(boot.c.id)).scalar_one())
 
 
-def replace_boot(connection: Connection, boot_id: int, sent: SentBoot, *, stuck: bytes) -> None:
+def replace_boot(connection: Connection, boot_id: int, sent: SentBoot, *, stuck: bytes, ima_start: int = 0) -> None:
     """The same boot with all its logs sent once more: they stand instead of those before, without its IMA entries."""
-    connection.execute(update(boot).where(boot.c.id == boot_id).values(_boot_row(connection, sent, stuck)))
+    row = _boot_row(connection, sent, stuck) | {"ima_start": ima_start}
+    connection.execute(update(boot).where(boot.c.id == boot_id).values(row))
     connection.execute(delete(ima_chunk).where(ima_chunk.c.boot == boot_id))
 
 

@@ -51,6 +51,7 @@ def kept_boot(connection: Connection, node_id: int) -> KeptBoot | None:
         command_line=command_line,
         other_logs=tuple(log for log in others if log is not None),
         ima=_entries(connection, row.id),
+        ima_start=row.ima_start,
         stuck=_unpacked(row.stuck, "kept findings"),
     )
 

@@ -190,10 +190,12 @@ boot = Table(
     Column("other_logs", LargeBinary, nullable=False),
     Column("stuck", LargeBinary, nullable=False),
     Column("digest", LargeBinary(32)),
+    Column("ima_start", BigInteger, nullable=False, server_default="0"),
 )
 """One measured start: its logs; `other_logs`: blob ids, CBOR; `stuck`: contraindicated findings, compressed JSON.
 
 `digest`: of all its logs, so that damage here is not taken for a forged log; empty in rows of revision 0001.
+`ima_start`: the index of the kept IMA entry with which the list that the node shows begins.
 """
 
 ima_entry = Table(

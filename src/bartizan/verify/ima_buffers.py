@@ -1,10 +1,11 @@
 """Facts from an IMA list beside files: keys, kexec, SELinux. Only what PCR 10 vouches for counts; it judges nothing.
 
-A kernel started by kexec is recognised through the command line that was measured when it was loaded (func
+A kernel started by kexec is recognised through the command lines that were measured when kernels were loaded (func
 KEXEC_CMDLINE), and through its kernel and initramfs, which are entries like any file's (KEXEC_KERNEL_CHECK and
 KEXEC_INITRAMFS_CHECK): the list does not say which, so whoever judges must know every one of them.
 """
 
+from bisect import bisect_left
 from itertools import pairwise
 
 from bartizan.formats.ima_buffer import KEXEC_COMMAND_LINE, decode_buffer, is_buffer_template
@@ -31,7 +32,7 @@ def buffer_facts(ima: VerifiedIma) -> BufferFacts:
     return BufferFacts(
         keys=tuple(each for each in found if isinstance(each.buffer, Keyring)),
         kexec_loads=loads,
-        kexec_starts=tuple(_start(index, loads, after=before) for before, index in _later_starts(columns)),
+        kexec_starts=tuple(_start(since, start, loads) for since, start in pairwise(starts_in(columns))),
         selinux_states=tuple(each for each in found if isinstance(each.buffer, SelinuxState)),
         selinux_policies=tuple(each for each in found if isinstance(each.buffer, SelinuxPolicy)),
         others=tuple(each for each in found if not isinstance(each.buffer, known) and not _is_kexec(each)),
@@ -59,13 +60,6 @@ def _is_kexec(measured: MeasuredBuffer) -> bool:
     return isinstance(buffer, KexecCommandLine) or getattr(buffer, "name", "") == KEXEC_COMMAND_LINE.decode("ascii")
 
 
-def _later_starts(columns: ImaColumns) -> list[tuple[int, int]]:
-    """Each boot_aggregate but the first, behind the one before it."""
-    starts = starts_in(columns)
-    return list(pairwise(starts))
-
-
-def _start(index: int, loads: tuple[MeasuredBuffer, ...], *, after: int) -> KexecStart:
-    """The command line that was loaded last before this start, and after the kernel before it had started."""
-    before = [load for load in loads if after < load.entry < index]
-    return KexecStart(boot_aggregate=index, command_line=before[-1] if before else None)
+def _start(since: int, start: int, loads: tuple[MeasuredBuffer, ...]) -> KexecStart:
+    first, end = (bisect_left(loads, place, key=lambda load: load.entry) for place in (since, start))
+    return KexecStart(since=since, boot_aggregate=start, loads=loads[first:end])

@@ -50,11 +50,12 @@ def check_boot_aggregate(ima: ImaList, pcrs: PcrBanks) -> tuple[bool | None, Fin
     first = ima.entries[0] if ima.entries else None
     if first is None or not starts_list(first):
         return None, None
-    matches, tier, why = _compare(first, pcrs)
+    matches, tier, why = compare_aggregate(first, pcrs)
     return matches, ima_outcome("boot-aggregate", tier, why, Pointer(entry=0, path="boot_aggregate"))
 
 
-def _compare(entry: ImaEntry, pcrs: PcrBanks) -> tuple[bool | None, Tier, str]:
+def compare_aggregate(entry: ImaEntry, pcrs: PcrBanks) -> tuple[bool | None, Tier, str]:
+    """One boot_aggregate held against PCR values: whether it is what they lead to, and what to say of that."""
     if not any(entry.digest):
         return None, Tier.WARNING, "boot_aggregate is all zeros: the kernel had no TPM when it started measuring"
     alg = hash_named(entry.digest_alg)

@@ -1,7 +1,7 @@
 """One attestation as a node sent it, judged by what is kept of the node. Pure: times and rules come in as arguments."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -34,6 +34,7 @@ from bartizan.model.node import KeptBoot, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Held, SentBoot, SentIma
 from bartizan.model.result import AttestationResult
 from bartizan.verify.binding import NO_POSTURE, bound_to_digest
+from bartizan.verify.ima_join import on_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +102,12 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
         return _begun(attempt, request.boot, quote, challenge=challenge, rules=rules, now=now)
     if attempt.state is None:
         return NeedsFullLogs(reason="nothing is held of this boot")
-    ima = request.ima or SentIma(first=held_entries(attempt.state), entries=b"")
+    ima = request.ima or SentIma(first=_own_entries(attempt.state), entries=b"")
     sent = ReportedAgain(
         quote=quote,
         untrusted_pcrs=pcrs,
         new_entries=ima.entries,
-        first_entry=ima.first,
+        first_entry=ima.first + node_start(attempt.state),
         posture=request.posture,
         posture_digest=request.posture_digest,
     )
@@ -115,6 +116,8 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
         return found
     if found.state is attempt.state:
         raise _refused(found.result)
+    if found.state.ima is not None and found.state.ima.matched is None:
+        return NeedsFullLogs(reason="the IMA entries that came do not lead from those held to PCR 10")
     return _further(found.state, attempt.state)
 
 
@@ -134,6 +137,8 @@ def _begun(
         return NeedsEvidence()
     pcrs = split_pcrs(request.pcrs, attempt.record.banks)
     evidence = reported(attempt.record, quote, pcrs, boot=boot, ima=_whole_list(request), posture=posture)
+    if held is not None and held.evidence is not None:
+        evidence = on_from(held.complete(), evidence)
     outcome = attest_node(evidence, challenge=challenge, enrolment=attempt.enrolment, rules=rules, now=now)
     if outcome.verified is None:
         raise _refused(outcome.result)
@@ -160,13 +165,23 @@ def held_entries(state: NodeState) -> int:
     return 0 if state.ima is None else state.ima.entries
 
 
+def node_start(state: NodeState) -> int:
+    """How many of them stand before the first entry of the list that the node has now."""
+    return 0 if state.ima is None else state.ima.node_start
+
+
+def _own_entries(state: NodeState) -> int:
+    """How many of them the node's present list has, as the node counts."""
+    return held_entries(state) - node_start(state)
+
+
 def held_of(state: NodeState) -> Held:
     """What a node need not send again."""
     clock = state.quote.attest.clock
     return Held(
         reset_count=clock.reset_count,
         restart_count=clock.restart_count,
-        ima_entries=held_entries(state),
+        ima_entries=_own_entries(state),
         posture_digest=state.posture,
     )
 
@@ -188,6 +203,9 @@ def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: 
     evidence = reported(
         record, quote, split_pcrs(kept.pcrs, record.banks), boot=boot, ima=kept.ima, posture=kept.posture
     )
+    if evidence.ima is not None:
+        start = min(kept.ima_start, len(evidence.ima.entries))
+        evidence = replace(evidence, ima=replace(evidence.ima, node_start=start))
     challenge = challenge_for(record, kept.nonce, posture_digest(kept.posture))
     outcome = attest_node(evidence, challenge=challenge, enrolment=enrolment, rules=rules, now=now)
     if outcome.verified is None:

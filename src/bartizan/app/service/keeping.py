@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bartizan.app.node_state import NodeState
 from bartizan.app.service.clock import Now
-from bartizan.app.service.judging import Judged
+from bartizan.app.service.judging import Judged, node_start
 from bartizan.app.service.memory import Node
 from bartizan.app.service.recalling import sealing
 from bartizan.app.service.rulebook import RuleBook
@@ -222,12 +222,12 @@ class _Change:
         """
         node, judged, before = self._node, self._judged, self.numbers
         version = claim(connection, node.record.id, node.progress.version)
-        stuck = findings_json(judged.state.stuck)
+        stuck, start = findings_json(judged.state.stuck), node_start(judged.state)
         number = before.boot
         if judged.boot is not None and number is not None and not self._begins_boot:
-            replace_boot(connection, number, judged.boot, stuck=stuck)
+            replace_boot(connection, number, judged.boot, stuck=stuck, ima_start=start)
         elif judged.boot is not None or number is None:
-            number = add_boot(connection, node.record.id, judged.boot, stuck=stuck, now=self._at)
+            number = add_boot(connection, node.record.id, judged.boot, stuck=stuck, now=self._at, ima_start=start)
             set_boot(connection, node.record.id, number)
         elif self._stuck:
             set_stuck(connection, number, stuck)

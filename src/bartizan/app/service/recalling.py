@@ -57,7 +57,7 @@ def recalled(
         enrolment=enrolment,
         identity=identity,
         quote=quote,
-        ima=None if sealed.entries is None else HeldList(entries=sealed.entries, matched=sealed.matched),
+        ima=_held_list(sealed),
         posture=sealed.posture,
         posture_bound=True,
         rules=rules.rules,
@@ -78,6 +78,7 @@ def sealing(state: NodeState, *, boot: int, rules: bytes, document: bytes, stuck
         pcrs=_pcrs_digest(state.quote),
         entries=None if ima is None else ima.entries,
         matched=None if ima is None else ima.matched,
+        node_start=0 if ima is None else ima.node_start,
         posture=state.posture,
         rules=rules,
         judged_at=judged_at,
@@ -107,6 +108,12 @@ def _check(what: str, found: bytes | None, sealed: bytes | None) -> None:
     """All of these are written together: one that is another is damaged, or somebody wrote it."""
     if found != sealed:
         raise DecodeError(f"kept {what}", 0, "not what was sealed with this boot")
+
+
+def _held_list(sealed: SealedState) -> HeldList | None:
+    if sealed.entries is None:
+        return None
+    return HeldList(entries=sealed.entries, matched=sealed.matched, node_start=sealed.node_start)
 
 
 def _pcrs_digest(quote: VerifiedQuote) -> bytes:

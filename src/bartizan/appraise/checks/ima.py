@@ -1,34 +1,31 @@
 """The IMA list: does it cover what runs, is every file known, was the kernel ever unable to vouch?"""
 
-import re
 from collections.abc import Iterator
+from functools import partial
 
 from bartizan.appraise.checks.sets import out_of_force
+from bartizan.appraise.command_lines import booted_with, is_known_line, measures_all
 from bartizan.appraise.context import Context, ReferenceIndex
 from bartizan.appraise.generated import rule_for
+from bartizan.appraise.kexec_rule import kexec_rule
 from bartizan.appraise.measured import all_known, covered_columns, look_up, measured_twice
+from bartizan.formats.ima_buffer import decode_buffer
 from bartizan.formats.inert import inert
-from bartizan.model.boot_facts import MeasuredText
+from bartizan.model.boot_log import FILE_PCR
 from bartizan.model.ima import IMA_PCR, ImaEntry
+from bartizan.model.ima_buffer import KexecCommandLine
 from bartizan.model.policy import GeneratedRule
 from bartizan.model.reference import ReferenceState
 from bartizan.model.result import Finding, Pointer, Tier
 from bartizan.verify.ima import violation_kinds
+from bartizan.verify.ima_start import hash_named
 
-MEASURING_POLICIES = frozenset({"tcb"})
-"""Values of ima_policy= that measure every executed and mapped file and what root reads (kernel, ima_policy.c)."""
 BLIND_SPOTS = (
     "tmpfs and the initramfs are outside the coverage of ima_policy=tcb: PCR 9 alone vouches for the initramfs;"
     " and where the kernel takes unsigned IMA rules, or kexec of a kernel that does not measure, root can go on unseen"
 )
+GENERATED = "ima.generated-files"
 RULE_NOTE = "no digest of it is known, it is recognised by the rule"
-LINE = "kernel_cmdline"
-LINE_LABEL = f"{LINE}: "
-"""How Reference Values name a command line (`reference.propose` and `predict` write it so)."""
-POLICY_PARAMETER = "ima_policy="
-KERNEL_WORD = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^\t-\r \xa0"])+')
-KERNEL_PARAMETERS_END = "--"
-"""What follows belongs to init (Linux Documentation/admin-guide/kernel-parameters.rst)."""
 
 
 def list_present(context: Context) -> Iterator[Finding]:
@@ -44,36 +41,12 @@ def list_present(context: Context) -> Iterator[Finding]:
         yield context.say("ima.list-present", Tier.AFFIRMING, f"an IMA list with {len(ima.list.entries)} entries")
 
 
-def _policies(command_line: str) -> frozenset[str]:
-    """The built-in policies that a kernel command line selects."""
-    chosen: set[str] = set()
-    for word in _words(command_line):
-        if word.strip('"') == KERNEL_PARAMETERS_END:
-            break
-        if word == "ima_tcb":
-            chosen.add("tcb")
-        elif word.startswith(POLICY_PARAMETER):
-            value = word.removeprefix(POLICY_PARAMETER)
-            unquoted = value[1:].removesuffix('"') if value.startswith('"') else value
-            chosen.update(re.split(r"[ |\n]", unquoted))
-    return frozenset(chosen)
-
-
-def _words(command_line: str) -> list[str]:
-    """A command line taken apart as the kernel does it, at bytes that are blank to it and outside quotes.
-
-    Source: Linux, next_arg() in lib/cmdline.c. Another reading of quotes or blanks would find words that it does not.
-    """
-    raw = command_line.encode("utf-8", "surrogatepass")
-    return [word.decode("latin-1") for word in KERNEL_WORD.findall(raw)]
-
-
 def coverage(context: Context) -> Iterator[Finding]:
     """ima.coverage: the IMA policy stands on the measured command line, so what the list covers is proved."""
     if context.evidence.ima is None:
         return
-    lines = _command_lines(context)
-    covered = [line for line in lines if _policies(line.text) & MEASURING_POLICIES]
+    lines = booted_with(context)
+    covered = [line for line in lines if measures_all(line.text)]
     if lines and len(covered) == len(lines):
         at = Pointer(pcr=covered[0].pcr, event=covered[0].event)
         why = "the measured command line selects ima_policy=tcb: executed, mapped and root-read files are measured"
@@ -88,29 +61,6 @@ def coverage(context: Context) -> Iterator[Finding]:
     else:
         why = f"IMA coverage is not proven: no verified event holds the kernel command line ({entries} entries)"
         yield context.say("ima.coverage", Tier.WARNING, why, Pointer(pcr=8))
-
-
-def _command_lines(context: Context) -> list[MeasuredText]:
-    """The kernel command lines of this boot.
-
-    That a text is a command line stands in no digest, only in its label. So what the Reference Values know is what they
-    say it is, whatever this log calls it. A text that they do not know counts as the log calls it: it breaks level 3,
-    unless a dynamic launch makes level 3 rest on other PCRs; then it says nothing.
-    """
-    boot, reference = context.evidence.boot, context.reference
-    if reference is None:
-        return list(boot.facts.command_lines)
-    texts = {(text.pcr, text.event): text for text in boot.facts.texts}
-    lines: list[MeasuredText] = []
-    for event in boot.events:
-        known = reference.events.get((event.pcr, context.bank, event.digests[context.bank]))
-        text = texts.get((event.pcr, event.index))
-        if known is None:
-            lines += [text] if text and text.kind == LINE and not boot.launched else []
-        elif known.label.startswith(LINE_LABEL):
-            said = text.text if text else known.label.removeprefix(LINE_LABEL)
-            lines.append(MeasuredText(event=event.index, pcr=event.pcr, kind=LINE, text=said))
-    return lines
 
 
 def _at(entry: ImaEntry) -> Pointer:
@@ -133,25 +83,38 @@ def known_files(context: Context) -> Iterator[Finding]:
         yield context.say("ima.known-files", Tier.NONE, why, Pointer(pcr=10))
         return
     looked_up = look_up(covered_columns(ima), reference)
-    unknown = generated = 0
-    for entry in looked_up.strangers:
-        measured = (entry.digest_alg, entry.digest)
-        known = reference.paths.get(entry.path, frozenset())
-        if any(alg == entry.digest_alg for alg, _ in known):
-            unknown += 1
-            yield _changed(context, reference, entry)
-        elif measured in reference.digests:
-            continue
-        elif rule := _rule(context, entry):
-            generated += 1
-            why = f"{shown(entry.path)} was made on the machine by {rule.generator}: {RULE_NOTE} {rule.name!r}"
-            yield context.say("ima.generated-files", Tier.WARNING, why, _at(entry))
-        else:
-            unknown += 1
-            yield _unknown(context, reference, entry)
-    if not unknown:
+    said = [finding for finding in map(partial(judged_file, context, reference), looked_up.strangers) if finding]
+    yield from said
+    generated = sum(finding.id == GENERATED for finding in said)
+    if generated == len(said):
         why = all_known(looked_up.tally, generated=generated)
         yield context.say("ima.known-files", Tier.AFFIRMING, why, Pointer(pcr=10))
+
+
+def judged_file(context: Context, reference: ReferenceIndex, entry: ImaEntry) -> Finding | None:
+    """What is to be said of an entry that is no known file by path and digest; None where it is known all the same."""
+    measured = (entry.digest_alg, entry.digest)
+    known = reference.paths.get(entry.path, frozenset())
+    if any(alg == entry.digest_alg for alg, _ in known):
+        return _changed(context, reference, entry)
+    if measured in reference.digests or _is_known_otherwise(context, reference, entry):
+        return None
+    rule = _rule(context, entry)
+    if rule is None:
+        return _unknown(context, reference, entry)
+    why = f"{shown(entry.path)} was made on the machine by {rule.generator}: {RULE_NOTE} {rule.name!r}"
+    return context.say(GENERATED, Tier.WARNING, why, _at(entry))
+
+
+def _is_known_otherwise(context: Context, reference: ReferenceIndex, entry: ImaEntry) -> bool:
+    """A kernel or initramfs of a known boot, an IMA policy that the policy names, or a known line of a kexec."""
+    alg = hash_named(entry.digest_alg)
+    if alg is not None and (FILE_PCR, alg, entry.digest) in reference.events:
+        return True
+    buffer = decode_buffer(entry)
+    if isinstance(buffer, KexecCommandLine):
+        return is_known_line(context, buffer.text)
+    return kexec_rule(context.policy, entry) is not None
 
 
 def _changed(context: Context, reference: ReferenceIndex, entry: ImaEntry) -> Finding:
@@ -201,8 +164,9 @@ def _module_note(entry: ImaEntry) -> str:
 
 def changed_files(context: Context) -> Iterator[Finding]:
     """ima.changed-file: a path measured again under a digest that is not known, said at both entries."""
-    for earlier, entry in measured_twice(covered_columns(context.evidence.ima), context.reference):
-        if _rule(context, entry):
+    reference = context.reference
+    for earlier, entry in measured_twice(covered_columns(context.evidence.ima), reference):
+        if _rule(context, entry) or (reference is not None and _is_known_otherwise(context, reference, entry)):
             continue
         path = shown(entry.path)
         where = f"entries {earlier.index} and {entry.index}"
