@@ -5,6 +5,7 @@ a nonce that it had given out.
 """
 
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -64,13 +65,14 @@ def judged(
 ) -> NodeState:
     """One attestation of a guest, judged as the service judges it; posture: another one than the guest sent."""
     request, record = request_of(boot, name), record_of(boot)
+    if posture is not None:
+        request = replace(request, posture=posture)
     rules = Rules(catalogue=catalogue(), levels=levels(), policy=policy or default_policy(), reference=known)
     attempt = Attempt(
         record=record,
         enrolment=enrolment_of(record, load_roots(ATTESTED)),
         state=None,
         request=request,
-        posture=request.posture if posture is None else posture,
     )
     found = judge(attempt, rules=rules, now=NOW)
     assert isinstance(found, Judged)
@@ -80,5 +82,5 @@ def judged(
 @cache
 def declared_good(boot: str, name: str) -> ReferenceIndex:
     """Reference Values of a boot of a guest that a person declared good: all that it measured up to this quote."""
-    evidence = judged(boot, name).evidence
+    evidence = judged(boot, name).complete()
     return index_reference(propose(evidence.boot, evidence.ima, name=boot, source=f"the guest's boot {boot}"))

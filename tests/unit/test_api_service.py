@@ -34,6 +34,7 @@ from tests.simulator.attester import Attester
 from tests.simulator.tpm_ca import NOW
 from tests.simulator.tpm_identity import ANCHORS
 from tests.unit.api_side import PROBLEM, Api, asked
+from tests.unit.postures import hardened
 
 OFFICER = Who(
     account="officer", number=1, role=Role.SECURITY_OFFICER, project=1, whole=True, address="192.0.2.1", session=None
@@ -221,11 +222,12 @@ def test_a_rotation_beside_a_write_that_fails_happens_once_and_is_told(tmp_path:
     asked(play, tmp_path)
 
 
-def test_an_auditor_takes_the_evidence_and_comes_to_the_same_level(tmp_path: Path) -> None:
+@pytest.mark.parametrize("posture", [None, hardened()], ids=["without a posture", "with a posture"])
+def test_an_auditor_takes_the_evidence_and_comes_to_the_same_level(tmp_path: Path, posture: bytes | None) -> None:
     taken: list[bytes] = []
 
     async def play(api: Api) -> None:
-        await api.enrolled("compute-01")
+        await api.enrolled("compute-01", posture=posture)
         answer = await api.ask("GET", "/v1/nodes/compute-01/evidence", by="auditor")
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
         taken.append(answer.content)

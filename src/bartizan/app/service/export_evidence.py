@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection
 
 from bartizan.app.evidence_folder import OTHER_LOGS
+from bartizan.app.node_state import posture_digest
 from bartizan.app.service.changes import Deed, Who, change
 from bartizan.app.service.fleet import seen_node
 from bartizan.app.service.identity import reported_identity
@@ -67,6 +68,7 @@ def folder_of(record: NodeRecord, kept: KeptBoot) -> Mapping[str, bytes]:
     request = decode_enrol(record.identity)
     identity = reported_identity(request)
     banks = split_pcrs(kept.pcrs, record.banks)
+    challenge = challenge_for(record, kept.nonce, posture_sha256=posture_digest(kept.posture))
     certificate = identity.ek_certificate
     files = {
         "quote.attest": kept.attest,
@@ -78,7 +80,7 @@ def folder_of(record: NodeRecord, kept: KeptBoot) -> Mapping[str, bytes]:
         "pcrs_at_quote.json": json.dumps(
             {bank.label: {str(pcr): value.hex() for pcr, value in values.items()} for bank, values in banks.items()}
         ).encode(),
-        "nonce.bin": challenge_for(record, kept.nonce, kept.posture).extra_data,
+        "nonce.bin": challenge.extra_data,
         "bios_at_quote.bin": kept.boot_log,
         "txt_eventlog.bin": kept.launch_log,
         "cmdline": kept.command_line,

@@ -67,13 +67,13 @@ def enrolment_of(record: NodeRecord, anchors: TrustAnchors) -> Enrolment:
     )
 
 
-def challenge_for(record: NodeRecord, nonce: bytes, posture: bytes | None) -> Challenge:
+def challenge_for(record: NodeRecord, nonce: bytes, *, posture_sha256: bytes | None) -> Challenge:
     """What the quote must answer: all PCRs of the banks enrolled, with node, nonce and posture bound into it.
 
-    posture: SHA-256 of the posture document, None where there is none.
+    posture_sha256: of the posture document, None where there is none.
     """
     return Challenge(
-        extra_data=bound_to_digest(record.uid, nonce, posture or NO_POSTURE),
+        extra_data=bound_to_digest(record.uid, nonce, posture_sha256 or NO_POSTURE),
         selection=all_pcrs_of(record.banks),
         pinned=record.pinned,
         recorded=False,
@@ -97,7 +97,7 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
     quote = ReportedQuote(attest=decode_attest(request.attest), signature=decode_signature(request.signature))
     pcrs = split_pcrs(request.pcrs, record.banks)
     posture = request.posture_digest or posture_digest(request.posture)
-    challenge = challenge_for(record, request.nonce, posture)
+    challenge = challenge_for(record, request.nonce, posture_sha256=posture)
     if request.boot is not None:
         return _begun(attempt, request.boot, quote, challenge=challenge, rules=rules, now=now)
     if attempt.state is None:
@@ -206,7 +206,7 @@ def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: 
     if evidence.ima is not None:
         start = min(kept.ima_start, len(evidence.ima.entries))
         evidence = replace(evidence, ima=replace(evidence.ima, node_start=start))
-    challenge = challenge_for(record, kept.nonce, posture_digest(kept.posture))
+    challenge = challenge_for(record, kept.nonce, posture_sha256=posture_digest(kept.posture))
     outcome = attest_node(evidence, challenge=challenge, enrolment=enrolment, rules=rules, now=now)
     if outcome.verified is None:
         raise _refused(outcome.result)

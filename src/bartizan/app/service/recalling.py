@@ -99,7 +99,7 @@ def _verified(
     who = reported_identity(decode_enrol(record.identity))
     signer = reported.attest.qualified_signer
     identity = verify_identity(who, qualified_signer=signer, enrolment=enrolment, now=now)
-    challenge = challenge_for(record, kept.nonce, sealed.posture)
+    challenge = challenge_for(record, kept.nonce, posture_sha256=sealed.posture)
     pcrs = split_pcrs(kept.pcrs, record.banks)
     return identity, verify_quote(reported, ak=identity.ak, untrusted_pcrs=pcrs, challenge=challenge)
 
