@@ -40,6 +40,13 @@ def _accepts(values: dict[str, Any], number: Any, version: Any) -> Update:  # no
 _ONE_BY_ONE = _accepts({name: bindparam(name) for name in FIELDS}, bindparam("of_node"), bindparam("of_version"))
 
 
+_CLAIM = (
+    update(node_state)
+    .where(node_state.c.node == bindparam("of_node"), node_state.c.version == bindparam("of_version"))
+    .values(version=node_state.c.version + 1)
+)
+
+
 def _all_at_once() -> Update:
     """PostgreSQL's way: one statement whose parameters are columns of many rows."""
     types: dict[str, Any] = {name: node_state.c[name].type for name in FIELDS}
@@ -80,7 +87,6 @@ def claim(connection: Connection, node_id: int, version: int) -> int:
     Raises:
         Outdated: it has another one; nothing was written.
     """
-    taken = update(node_state).where(node_state.c.node == node_id, node_state.c.version == version)
-    if connection.execute(taken.values(version=version + 1)).rowcount != 1:
+    if connection.execute(_CLAIM, {"of_node": node_id, "of_version": version}).rowcount != 1:
         raise Outdated("the node's row is another one by now")
     return version + 1

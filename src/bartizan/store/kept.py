@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from bartizan.errors import DecodeError
 from bartizan.formats.cbor import decode_cbor
@@ -27,6 +27,16 @@ BLOB_DIGEST_BYTES = 32
 NUMBER_BYTES = 8
 MAX_UNPACKED = 256 * 1024 * 1024
 """Bytes that anything kept may have: a request has at most a quarter of it."""
+
+
+_SEALED = (
+    select(node_state.c.evidence, node_state.c.posture, node_state.c.sealed, boot.c.id, boot.c.stuck)
+    .add_columns(result.c.digest, result.c.document, result.c.last_at, blob.c.digest.label("posture_digest"))
+    .join(boot, boot.c.id == node_state.c.boot)
+    .join(result, result.c.id == node_state.c.result)
+    .outerjoin(blob, blob.c.id == node_state.c.posture)
+    .where(node_state.c.node == bindparam("of_node"), node_state.c.sealed.is_not(None))
+)
 
 
 def kept_boot(connection: Connection, node_id: int) -> KeptBoot | None:
@@ -62,15 +72,7 @@ def kept_state(connection: Connection, node_id: int) -> KeptState | None:
     Raises:
         DecodeError: it is not what was kept.
     """
-    query = (
-        select(node_state.c.evidence, node_state.c.posture, node_state.c.sealed, boot.c.id, boot.c.stuck)
-        .add_columns(result.c.digest, result.c.document, result.c.last_at, blob.c.digest.label("posture_digest"))
-        .join(boot, boot.c.id == node_state.c.boot)
-        .join(result, result.c.id == node_state.c.result)
-        .outerjoin(blob, blob.c.id == node_state.c.posture)
-        .where(node_state.c.node == node_id, node_state.c.sealed.is_not(None))
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_SEALED, {"of_node": node_id}).one_or_none()
     if row is None or row.evidence is None:
         return None
     return KeptState(

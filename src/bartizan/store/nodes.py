@@ -22,6 +22,12 @@ One that is written after a later attestation was accepted (jobs have no order) 
 """
 MAX_REFUSAL = 1024
 """Characters of a refusal that are kept."""
+_OF_UID = (node.c.uid == bindparam("of_uid"), node.c.retired_at.is_(None))
+_PROGRESS = [column for column in node_state.c if column.name not in {"node", "evidence", "sealed", "notes"}]
+_FIND = select(node, *_PROGRESS).join(node_state, node_state.c.node == node.c.id).where(*_OF_UID)
+_VERSION = select(node_state.c.version).join(node, node.c.id == node_state.c.node).where(*_OF_UID)
+_OF_NODE = update(node_state).where(node_state.c.node == bindparam("of_node"))
+_SET_RULES, _SET_SEALED = _OF_NODE.values(rules=bindparam("of_rules")), _OF_NODE.values(sealed=bindparam("of_seal"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +78,13 @@ def add_node(connection: Connection, new: NewNode, *, now: int, due: int) -> Nod
 
 def find_node(connection: Connection, uid: str) -> tuple[NodeRecord, NodeProgress] | None:
     """An enrolled node and its progress."""
-    columns = [column for column in node_state.c if column.name != "node"]
-    query = select(node, *columns).join(node_state, node_state.c.node == node.c.id)
-    row = connection.execute(query.where(node.c.uid == uid, node.c.retired_at.is_(None))).one_or_none()
+    row = connection.execute(_FIND, {"of_uid": uid}).one_or_none()
     return None if row is None else (_record(row), _progress(row))
 
 
 def version_of(connection: Connection, uid: str) -> int | None:
     """The version of an enrolled node's row; None if nobody of this id is enrolled."""
-    query = select(node_state.c.version).join(node, node.c.id == node_state.c.node)
-    return connection.execute(query.where(node.c.uid == uid, node.c.retired_at.is_(None))).scalar_one_or_none()
+    return connection.execute(_VERSION, {"of_uid": uid}).scalar_one_or_none()
 
 
 def enrolled_as(connection: Connection, *, name: str, ek_name: bytes) -> list[NodeRecord]:
@@ -118,12 +121,12 @@ def set_boot(connection: Connection, node_id: int, boot_id: int) -> None:
 
 def set_rules(connection: Connection, node_id: int, rules: bytes) -> None:
     """A node's verdict was made by these rules."""
-    connection.execute(update(node_state).where(node_state.c.node == node_id).values(rules=rules))
+    connection.execute(_SET_RULES, {"of_node": node_id, "of_rules": rules})
 
 
 def set_sealed(connection: Connection, node_id: int, sealed: bytes | None) -> None:
     """A node's judged state under the service's seal; None: it has to be judged again after a restart."""
-    connection.execute(update(node_state).where(node_state.c.node == node_id).values(sealed=sealed))
+    connection.execute(_SET_SEALED, {"of_node": node_id, "of_seal": sealed})
 
 
 def judged_otherwise(connection: Connection, rules: bytes) -> list[str]:

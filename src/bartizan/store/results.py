@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from bartizan.model.result import Finding, Tier
 from bartizan.store.tables import finding, node_state, result
@@ -15,6 +15,11 @@ from bartizan.store.tables import finding, node_state, result
 NOTHING_FOUND = "nothing was found out about it"
 MAX_WHY = 1024
 """Characters of a reason that the fleet's list of findings keeps; results have all of it."""
+_RENEW = (
+    update(result)
+    .where(result.c.id == bindparam("of_result"))
+    .values(last_at=bindparam("at"), document=bindparam("said"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +61,7 @@ def add_result(connection: Connection, node_id: int, verdict: Verdict, *, boot: 
 
 def renew_result(connection: Connection, number: int, document: bytes, *, now: int) -> None:
     """The same verdict, given again at `now`; what it says in detail may have changed."""
-    values = {"last_at": now, "document": zlib.compress(document, 1)}
-    connection.execute(update(result).where(result.c.id == number).values(values))
+    connection.execute(_RENEW, {"of_result": number, "at": now, "said": zlib.compress(document, 1)})
 
 
 def _finding_rows(node_id: int, verdict: Verdict) -> list[dict[str, object]]:

@@ -44,6 +44,8 @@ class Alike:
         return self._once(("encoded", encoded.raw), encoded)
 
     def _result(self, result: AttestationResult) -> AttestationResult:
+        if self._known.get(id(result)) is result:
+            return result
         findings = self._findings(result.findings)
         made = replace(
             result,
@@ -53,7 +55,8 @@ class Alike:
             strength=self._once(("strength", *result.strength.items()), result.strength),
         )
         known = self._once(("result", findings, result.state, result.policy, result.reference), made)
-        return known if known == made else made
+        shared = known if known == made else made
+        return self._once(id(shared), shared)
 
     def _findings(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         each = tuple(self._once(finding, finding) for finding in findings)

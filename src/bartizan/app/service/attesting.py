@@ -14,7 +14,7 @@ from bartizan.app.attest_again import NeedsEvidence, NeedsFullLogs
 from bartizan.app.attest_node import Rules
 from bartizan.app.node_state import NodeState, judged_by
 from bartizan.app.service.clock import Clock, Now
-from bartizan.app.service.judging import Attempt, Judged, enrolment_of, held_of, judge
+from bartizan.app.service.judging import Attempt, Judged, held_of, judge
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.memory import Memory, Node
 from bartizan.app.service.nonces import Nonces
@@ -26,7 +26,6 @@ from bartizan.app.service.states import States
 from bartizan.app.service.storm import Storm
 from bartizan.errors import SenderError
 from bartizan.model.cbor import Encoded
-from bartizan.model.certificate import TrustAnchors
 from bartizan.model.node import NodeProgress, NodeRecord
 from bartizan.model.protocol import EvidenceRequest, Offer
 from bartizan.store.accepting import Outdated
@@ -56,7 +55,6 @@ class Attesting:
     states: States
     rules: RuleBook
     nonces: Nonces
-    anchors: TrustAnchors
     settings: Attestation
     storm: Storm
     clock: Clock
@@ -193,11 +191,9 @@ class Attesting:
         """
         node = self.memory.find(uid)
         if node is None:
-            found = await reading(self.engine, lambda connection: find_node(connection, uid))
-            if found is None:
+            made = await self.states.read(uid)
+            if made is None:
                 raise UnknownNode(f"no node {uid!a} is enrolled here")
-            record, progress = found
-            made = Node(record=record, enrolment=enrolment_of(record, self.anchors), progress=progress)
             node = self.memory.put(made)
         if node is None:
             raise UnknownNode(f"node {uid!a} is enrolled no more")

@@ -149,7 +149,7 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 writer=writer, interning=interning, rules=rules, seals=Seals(secret=key), settings=attestation
             )
             memory = Memory(states=settings.storage.states, entries=settings.storage.entries)
-            states = States(engine=engine, keeper=keeper, memory=memory, rules=rules, clock=clock)
+            states = States(engine=engine, keeper=keeper, memory=memory, rules=rules, anchors=anchors, clock=clock)
             attesting = Attesting(
                 engine=engine,
                 keeper=keeper,
@@ -157,7 +157,6 @@ async def open_service(settings: Settings, *, clock: Clock | None = None) -> Asy
                 states=states,
                 rules=rules,
                 nonces=Nonces(key=key_of_generation(key, seen[Held.NONCES]), lifetime=attestation.nonce_lifetime),
-                anchors=anchors,
                 settings=attestation,
                 storm=Storm(at_once=attestation.full_at_once, waiting=attestation.full_waiting),
                 clock=clock,

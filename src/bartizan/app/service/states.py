@@ -1,6 +1,6 @@
 """How the state of a node comes to memory: from what was sealed of it, or from all its evidence, judged again.
 
-Of every function the caller holds the node's lock.
+Of every function that is given a node the caller holds its lock.
 """
 
 import asyncio
@@ -10,15 +10,16 @@ from sqlalchemy import Connection, Engine
 
 from bartizan.app.node_state import NodeState
 from bartizan.app.service.clock import Clock
-from bartizan.app.service.judging import resumed
+from bartizan.app.service.judging import enrolment_of, resumed
 from bartizan.app.service.keeping import Keeper
 from bartizan.app.service.memory import Memory, Node
 from bartizan.app.service.recalling import recalled
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.errors import DecodeError, SenderError, VerifyError
+from bartizan.model.certificate import TrustAnchors
 from bartizan.model.sealed import KeptState
 from bartizan.store.kept import kept_boot, kept_state
-from bartizan.store.nodes import standing
+from bartizan.store.nodes import find_node, standing
 from bartizan.store.reading import reading
 
 
@@ -30,8 +31,31 @@ class States:
     keeper: Keeper
     memory: Memory
     rules: RuleBook
+    anchors: TrustAnchors
     clock: Clock
     unproved: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
+
+    async def read(self, uid: str) -> Node | None:
+        """An enrolled node, and what was sealed of it, in one look; nobody else has it yet, and no lock is needed."""
+
+        def look(connection: Connection) -> tuple[Node, tuple[NodeState, KeptState] | None] | None:
+            found = find_node(connection, uid)
+            if found is None:
+                return None
+            record, progress = found
+            node = Node(record=record, enrolment=enrolment_of(record, self.anchors), progress=progress)
+            try:
+                return node, self._recalled(connection, node)
+            except DecodeError:
+                return node, None  # `resume` says so
+
+        found = await reading(self.engine, look)
+        if found is None:
+            return None
+        node, kept = found
+        if kept is not None:
+            self._go_on(node, *kept)
+        return node
 
     async def resume(self, node: Node) -> None:
         """Have a node's state, if anything was accepted of it. What does not hold is as if nothing had been kept."""
@@ -56,24 +80,25 @@ class States:
 
     async def _recall(self, node: Node) -> None:
         """Go on from what was sealed of a node, if its boot and the rules are those of then."""
-
-        def recall(connection: Connection) -> tuple[NodeState, KeptState] | None:
-            kept = kept_state(connection, node.record.id)
-            sealed = None if kept is None else self.keeper.seals.open(node.record.uid, kept.sealed)
-            if kept is None or sealed is None:
-                return None
-            rules, alike = self.rules.in_force, self.memory.alike
-            state = recalled(node.record, kept, sealed, enrolment=node.enrolment, rules=rules, alike=alike)
-            return None if state is None else (state, kept)
-
         try:
-            found = await reading(self.engine, recall)
+            found = await reading(self.engine, lambda connection: self._recalled(connection, node))
         except DecodeError as error:
             self._leave_aside(node, error)
             return
-        if found is None:
-            return
-        node.state, kept = found
+        if found is not None:
+            self._go_on(node, *found)
+
+    def _recalled(self, connection: Connection, node: Node) -> tuple[NodeState, KeptState] | None:
+        kept = kept_state(connection, node.record.id)
+        sealed = None if kept is None else self.keeper.seals.open(node.record.uid, kept.sealed)
+        if kept is None or sealed is None:
+            return None
+        rules, alike = self.rules.in_force, self.memory.alike
+        state = recalled(node.record, kept, sealed, enrolment=node.enrolment, rules=rules, alike=alike)
+        return None if state is None else (state, kept)
+
+    def _go_on(self, node: Node, state: NodeState, kept: KeptState) -> None:
+        node.state = state
         node.posture, node.posture_id = node.state.posture, kept.posture
         node.digest, node.renewed_at = kept.verdict, kept.given_at
         if not node.proved:
