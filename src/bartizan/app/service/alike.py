@@ -44,7 +44,7 @@ class Alike:
         return self._once(("encoded", encoded.raw), encoded)
 
     def _result(self, result: AttestationResult) -> AttestationResult:
-        if self._known.get(id(result)) is result:
+        if id(result) in self._known:  # which holds it, so that no other can have its id
             return result
         findings = self._findings(result.findings)
         made = replace(
