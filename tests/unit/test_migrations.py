@@ -1,6 +1,7 @@
 """The schema's history: from any revision to any other with the data in it, and never half of the way."""
 
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,17 +12,25 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text, update
 
 from bartizan.errors import ConfigError
+from bartizan.formats.cbor import encode_cbor
+from bartizan.model.protocol import SentBoot
 from bartizan.store import database
 from bartizan.store.accounts import ensure_default_project
 from bartizan.store.database import check_database, downgrade, newest_version, open_database, schema_version, upgrade
-from bartizan.store.tables import metadata
+from bartizan.store.evidence import Interning, add_boot, add_entries, add_posture, entry_digest
+from bartizan.store.kept import kept_boot
+from bartizan.store.nodes import add_node, set_boot
+from bartizan.store.sweeping import ENTRIES, LOGS, hide
+from bartizan.store.tables import blob, ima_chunk, ima_entry, metadata, node_state
 from tests.databases import on_postgresql, url_for
 from tests.postgresql import Server
+from tests.unit.test_writer import new_node
 
 FIRST = "0001"
+BEFORE_HIDING = "0003"
 NODE = (
     "INSERT INTO node (id, uid, name, role, project, ek_name, ak_name, identity, registered, banks, pinned,"
     " enrolled_at, created_at, created_by)"
@@ -217,6 +226,97 @@ def test_postgresql_goes_back_to_the_first_schema_and_forward_again(tmp_path: Pa
         with engine.connect() as connection:
             assert schema_version(connection) == newest_version()
             assert sorted(inspect(connection).get_table_names()) == sorted(newest)
+
+
+SENT = SentBoot(boot_log=b"b", launch_log=b"l", command_line=b"c", other_boot_logs=(b"o", b"p", b"o"))
+QUOTE = encode_cbor({"attest": b"a", "signature": b"s", "pcrs": {}, "nonce": b"n"})
+
+
+def sending(connection: Connection, name: str, *entries: bytes, posture: bytes = b"posture", sent: SentBoot) -> int:
+    """A node that sent these; its number."""
+    node = add_node(connection, new_node(name), now=0, due=0).id
+    number = add_boot(connection, node, sent, stuck=b"[]", now=0)
+    add_entries(connection, Interning(), number, entries, first=0)
+    set_boot(connection, node, number)
+    values = {"evidence": QUOTE, "accepted_at": 1, "posture": add_posture(connection, posture)}
+    connection.execute(update(node_state).where(node_state.c.node == node).values(values))
+    return node
+
+
+def everything_hidden(connection: Connection) -> None:
+    """As a sweep leaves it that ended in the middle, all of it in use."""
+    for kept in (ENTRIES, LOGS):
+        hide(connection, kept, connection.execute(select(kept.table.c.id)).scalars().all())
+
+
+def longest(connection: Connection) -> tuple[int, int]:
+    found = [connection.execute(select(func.max(func.length(one.c.digest)))).scalar_one() for one in (ima_entry, blob)]
+    return found[0], found[1]
+
+
+@pytest.mark.usefixtures("each_database")
+def test_what_a_sweep_hid_is_found_again_by_programs_that_do_not_know_of_hiding(tmp_path: Path) -> None:
+    with open_database(url_for(tmp_path)) as engine:
+        with engine.begin() as connection:
+            ensure_default_project(connection)
+            node = sending(connection, "n", b"one", b"two", sent=SENT)
+            before = kept_boot(connection, node)
+            everything_hidden(connection)
+            assert min(longest(connection)) > len(entry_digest(b""))
+        downgrade(engine, BEFORE_HIDING)
+        with engine.connect() as connection:
+            assert longest(connection) == (16, 32)
+        upgrade(engine)
+        with engine.connect() as connection:
+            digests = connection.execute(select(ima_entry.c.digest)).scalars().all()
+
+            assert set(digests) == {entry_digest(b"one"), entry_digest(b"two")}
+            assert before is not None
+            assert kept_boot(connection, node) == before
+
+
+@pytest.mark.usefixtures("each_database")
+def test_bytes_that_a_sweep_had_stored_twice_are_one_again_before_such_programs(tmp_path: Path) -> None:
+    own = SentBoot(boot_log=b"own", other_boot_logs=(b"q", b"o"))
+    with open_database(url_for(tmp_path)) as engine:
+        with engine.begin() as connection:
+            ensure_default_project(connection)
+            nodes = [sending(connection, "n0", b"one", b"two", b"one", sent=SENT)]
+            everything_hidden(connection)
+            nodes.append(sending(connection, "n1", b"three", b"two", posture=b"another", sent=own))
+            everything_hidden(connection)
+            nodes.append(sending(connection, "n2", b"two", b"one", sent=SENT))
+            before = [kept_boot(connection, node) for node in nodes]
+        downgrade(engine, BEFORE_HIDING)
+        with engine.connect() as connection:
+            assert longest(connection) == (16, 32)
+        upgrade(engine)
+        with engine.connect() as connection:
+            contents = connection.execute(select(ima_entry.c.content)).scalars().all()
+
+            assert sorted(contents) == [b"one", b"three", b"two"]
+            assert connection.execute(select(func.count()).select_from(blob)).scalar_one() == 9
+            assert None not in before
+            assert [kept_boot(connection, node) for node in nodes] == before
+
+
+@pytest.mark.usefixtures("each_database")
+def test_damage_does_not_keep_a_database_from_going_back(tmp_path: Path) -> None:
+    with open_database(url_for(tmp_path)) as engine:
+        with engine.begin() as connection:
+            ensure_default_project(connection)
+            sending(connection, "n0", b"one", sent=SENT)
+            everything_hidden(connection)
+            sending(connection, "n1", b"one", sent=SENT)
+            connection.execute(text("UPDATE boot SET other_logs = :raw"), {"raw": b"\xff"})
+            connection.execute(update(ima_chunk).values(entries=array("q", [1]).tobytes() + b"half"))
+        downgrade(engine, BEFORE_HIDING)
+        with engine.connect() as connection:
+            raw = connection.execute(select(ima_chunk.c.entries)).scalars().all()
+
+            assert longest(connection) == (16, 32)
+            assert [one[8:] for one in raw] == [b"half"] * 2
+            assert raw[0] == raw[1]
 
 
 def test_verifiers_that_start_together_on_an_empty_postgresql_make_one_schema(

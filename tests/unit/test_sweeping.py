@@ -1,6 +1,7 @@
 """What nothing refers to any more goes in short steps, and nothing goes that a node wants again meanwhile."""
 
 import threading
+from array import array
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from bartizan.model.protocol import SentBoot
 from bartizan.store import sweeping
 from bartizan.store.accounts import ensure_default_project
 from bartizan.store.database import open_database
-from bartizan.store.evidence import DIGEST_BYTES, Interning, add_boot, add_entries, entry_digest
+from bartizan.store.evidence import DIGEST_BYTES, Interning, add_boot, add_entries, add_posture, entry_digest
 from bartizan.store.kept import kept_boot, set_aside
 from bartizan.store.leases import LeaseLost
 from bartizan.store.nodes import add_node
@@ -185,13 +186,66 @@ def test_after_a_sweep_that_ended_in_the_middle_all_is_read_and_the_next_one_fin
         assert await hidden(here, kept) > 0
         await whole(here, later)
         number = await here.service.read(lambda connection: _number(connection, later))
-        assert await here.service.write(lambda connection: set_aside(connection, number)) == 0
+        with here.service.engine.connect() as connection:
+            assert set_aside(connection, number) == 0
+            connection.rollback()
 
         await swept(here, kept)
         assert await hidden(here, kept) == 1  # what is used: it may stay so
         await whole(here, later)
 
     played(scene, tmp_path)
+
+
+@each_database
+@pytest.mark.parametrize(("kept", "count"), [(ENTRIES, 1), (LOGS, 2)], ids=["entries", "logs and an own posture"])
+def test_bytes_stored_anew_beside_hidden_ones_that_are_used_go_when_nothing_refers_to_them(
+    tmp_path: Path, kept: Kept, count: int
+) -> None:
+    async def scene(here: Side) -> None:
+        later = await orphans(here)
+        other = Attester(name="other", posture=b"the other's")
+        await here.attest(other, await here.enrol(other))
+        plain = other.boot
+
+        async def wants(node: Attester) -> None:
+            with_files(node, b"one")
+            node.posture = POSTURE
+            await here.attest(node)
+
+        await swept(here, kept, hide=lambda: wants(later), show=lambda: wants(other))
+        assert await hidden(here, kept) == 1  # later's, for other's has the digest
+        other.boot, other.posture = replace(plain, resets=other.boot.resets + 1), b"the other's"
+        await here.attest(other)
+        await here.service.write(_forget_former_boots)
+
+        assert await swept(here, kept) == count
+        for node in (later, other):
+            await whole(here, node)
+
+    played(scene, tmp_path)
+
+
+@each_database
+@pytest.mark.parametrize("kept", [ENTRIES, LOGS])
+def test_of_rows_of_the_same_bytes_that_are_hidden_one_is_shown_again(tmp_path: Path, kept: Kept) -> None:
+    def stored(connection: Connection) -> int:
+        if kept is LOGS:
+            return add_posture(connection, POSTURE) or 0
+        return array("q", Interning().numbers(connection, [b"entry"]))[0]
+
+    with open_database(url_for(tmp_path)) as engine:
+        found = []
+        for _ in range(3):
+            with engine.begin() as connection:
+                found.append(stored(connection))
+                sweeping.hide(connection, kept, found)
+        with engine.begin() as connection:
+            sweeping.show(connection, kept, found)
+
+            assert len(set(found)) == 3
+            assert sweeping.drop(connection, kept, found) == 2
+            assert stored(connection) in found
 
 
 @each_database

@@ -4,7 +4,7 @@ Nodes attest while they are looked for: what nothing referred to a moment ago ma
 is first hidden, then looked for once more, and only then dropped:
 
 (1) read, page by page, what there is and what is referred to; what is left over is suspected;
-(2) hide the suspects: with a byte more behind their digest nobody finds them, so that no new reference to them begins.
+(2) hide the suspects: with their number behind their digest nobody finds them, so that no new reference to them begins.
     Whoever is in the middle of a transaction is waited for, and who remembers their numbers is told to forget them;
 (3) read once more what is referred to: whatever came to refer to a suspect before it was hidden is seen by now;
 (4) give the digests back to those that are, unless the same bytes were stored anew meanwhile;
@@ -27,14 +27,13 @@ from bartizan.formats.cbor_shape import Place, many, unsigned
 from bartizan.store.alone import Alone, serially
 from bartizan.store.evidence import DIGEST_BYTES
 from bartizan.store.generations import Held, bump
-from bartizan.store.kept import BLOB_DIGEST_BYTES
+from bartizan.store.kept import BLOB_DIGEST_BYTES, NUMBER_BYTES
 from bartizan.store.tables import blob, boot, ima_chunk, ima_entry, node_state
 
 AT_ONCE = 500
 """Rows with references read, or rows written, in one step."""
 NUMBERS_AT_ONCE = 20_000
 """Numbers read in one step."""
-HIDDEN = b"\0"
 Key = tuple[int, ...]
 
 
@@ -119,7 +118,8 @@ def hide(connection: Connection, kept: Kept, numbers: Collection[int]) -> None:
     serially(connection, Alone.CONTENT)
     if kept.remembered:
         bump(connection, Held.CONTENT)
-    _rename(connection, kept, {number: digest + HIDDEN for number, digest in _digests(connection, kept, numbers)})
+    found = _digests(connection, kept, numbers)
+    _rename(connection, kept, {number: _hidden(digest, number) for number, digest in found})
 
 
 def show(connection: Connection, kept: Kept, numbers: Collection[int]) -> None:
@@ -137,6 +137,11 @@ def drop(connection: Connection, kept: Kept, numbers: Collection[int]) -> int:
     """(5) They are gone; how many."""
     hidden = func.length(kept.table.c.digest) > kept.size
     return connection.execute(delete(kept.table).where(kept.table.c.id.in_(numbers), hidden)).rowcount
+
+
+def _hidden(digest: bytes, number: int) -> bytes:
+    """Longer than any that is looked for, and of this row alone: rows of the same bytes may be hidden together."""
+    return digest + number.to_bytes(NUMBER_BYTES, "big")
 
 
 def _digests(
