@@ -1,13 +1,16 @@
 """What the service holds of nodes: a state of each, all evidence of some, equal results once."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from bartizan.app.node_state import NodeState
-from bartizan.app.service.alike import Alike
+from bartizan.app.service.alike import SMALL, Alike
 from bartizan.app.service.settings import Storage
 from bartizan.formats.ima import decode_ima
+from bartizan.formats.result_json import result_document
 from bartizan.model.cbor import Encoded
+from bartizan.model.result import Anchor, Claim, Finding, Tier
 from tests.simulator.attester import Attester
 from tests.unit.attested_again import ALL, HALF, started
 from tests.unit.continuing_side import after, begun, knowing, let_go
@@ -121,6 +124,44 @@ def test_equal_results_and_their_parts_are_held_once() -> None:
     assert shorter.result.vector is one.result.vector
     assert {id(f) for f in shorter.result.findings} & {id(f) for f in one.result.findings}
     assert alike.encoded(Encoded(b"told")) is alike.encoded(Encoded(b"told"))
+
+
+def crowded(count: int) -> NodeState:
+    """A state whose result has so many findings, made anew each time."""
+    state = started()
+    found = [
+        Finding(
+            id="ima.known-files", claim=Claim.EXECUTABLES, tier=Tier.WARNING, why=f"{n} is unknown", anchor=Anchor.TPM
+        )
+        for n in range(count)
+    ]
+    return replace(state, result=replace(state.result, findings=tuple(found)), stuck=tuple(found))
+
+
+def test_a_result_with_very_many_findings_is_handed_back_as_it_is_and_nothing_of_it_is_remembered() -> None:
+    alike, state = Alike(), crowded(20_000)
+    document = json.dumps(result_document(state.result)).encode()
+    alike.state(started())
+    before = dict(alike._known)
+
+    found = alike.state(state)
+
+    assert found.result is state.result
+    assert found.stuck is state.stuck
+    assert alike.kept(document) == state.result
+    assert alike._known == before
+
+
+def test_up_to_so_many_findings_are_held_once() -> None:
+    alike = Alike()
+
+    shared = [alike.state(crowded(SMALL)) for _ in range(2)]
+    apart = [alike.state(crowded(SMALL + 1)) for _ in range(2)]
+
+    assert shared[0].result is shared[1].result
+    assert shared[0].stuck is shared[1].stuck
+    assert apart[0].result is not apart[1].result
+    assert apart[0].result == apart[1].result
 
 
 def test_what_is_shared_equals_what_it_was() -> None:

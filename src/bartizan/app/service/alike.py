@@ -1,6 +1,7 @@
 """Results that are equal, held once: most nodes of a fleet get the same findings. It judges nothing.
 
 What is shared is frozen, so that nobody can tell a result from its equal. Whoever uses one keeps it, remembered or not.
+A result with very many findings is one machine's own: nothing of it is remembered, nor compared.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from bartizan.model.result import AttestationResult, Finding
 
 REMEMBERED = 100_000
 """Findings and other parts that are remembered before all are forgotten."""
+SMALL = 1_000
+"""Findings of what is remembered, at most: to hash and to hold more would cost much, and hardly ever share anything."""
 T = TypeVar("T")
 
 
@@ -36,15 +39,18 @@ class Alike:
             DecodeError: it is none.
         """
         key = "document", hashlib.sha256(document).digest()
-        found = self._known.get(key)
-        return self._once(key, self._result(decode_result(document))) if found is None else found
+        found: AttestationResult | None = self._known.get(key)
+        if found is not None:
+            return found
+        result = self._result(decode_result(document))
+        return self._once(key, result) if len(result.findings) <= SMALL else result
 
     def encoded(self, encoded: Encoded) -> Encoded:
         """The same bytes."""
         return self._once(("encoded", encoded.raw), encoded)
 
     def _result(self, result: AttestationResult) -> AttestationResult:
-        if id(result) in self._known:  # which holds it, so that no other can have its id
+        if id(result) in self._known or len(result.findings) > SMALL:  # an id is that of one held here, and of no other
             return result
         findings = self._findings(result.findings)
         made = replace(
@@ -59,6 +65,8 @@ class Alike:
         return self._once(id(shared), shared)
 
     def _findings(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        if len(findings) > SMALL:
+            return findings
         each = tuple(self._once(finding, finding) for finding in findings)
         return self._once(each, each)
 
