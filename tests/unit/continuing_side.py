@@ -31,6 +31,12 @@ async def knowing(here: Side) -> None:
 
 async def stricter(here: Side) -> None:
     """Put a policy in force by which an unknown file is contraindicated."""
+    await put_stricter(here)
+    assert await here.service.reload()
+
+
+async def put_stricter(here: Side) -> None:
+    """The same, in the database alone."""
     text = (files("bartizan") / "data" / "policies" / "default.toml").read_text()
     strict = text.replace('unknown_file = "warning"', 'unknown_file = "contraindicated"').encode()
     assert strict.count(b'"contraindicated"') > text.encode().count(b'= "contraindicated"')
@@ -39,7 +45,6 @@ async def stricter(here: Side) -> None:
         activate_policy(connection, add_policy(connection, "strict", strict, author=ADMIN).id)
 
     await here.service.write(put)
-    assert await here.service.reload()
 
 
 async def begun(here: Side, name: str = "n1", *, entries: int = ALL) -> Attester:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from bartizan.app.service import sharing, watch
 from bartizan.app.service.keys import new_nonce_key
@@ -19,13 +19,15 @@ from bartizan.app.service.sharing import DatabaseClock
 from bartizan.errors import ConfigError
 from bartizan.store.database import open_database
 from bartizan.store.generations import Held, generations
+from bartizan.store.kept import kept_boot
 from bartizan.store.leases import LeaseLost
 from bartizan.store.nodes import retire_node
+from bartizan.store.tables import blob, ima_entry, node_state
 from tests.databases import on_postgresql, url_for
 from tests.postgresql import Server
 from tests.simulator.attester import Attester
 from tests.unit.attested_again import CHANGED
-from tests.unit.continuing_side import knowing, stricter
+from tests.unit.continuing_side import evict, knowing, proved, raised, stricter
 from tests.unit.enrolling_side import asking, ca_roots
 from tests.unit.service_side import HandClock, Side
 
@@ -189,6 +191,58 @@ def test_malware_that_one_saw_is_in_the_verdict_of_the_other(tmp_path: Path, pos
         again = await other.attest(node)
 
         assert (seen["result"]["contraindicated"], again["result"]["contraindicated"]) == (True, True)
+
+    played(play, tmp_path, postgresql)
+
+
+async def found_damaged(here: Side, node: Attester) -> None:
+    """This Verifier reads what is kept of the node again, and finds that it does not hold."""
+    await evict(here, node)
+    await proved(here, node)
+    assert len(await raised(here, "damaged")) == 1
+
+
+def test_what_one_finds_damaged_the_other_refers_to_no_more(tmp_path: Path, postgresql: Server) -> None:
+    async def play(one: Side, other: Side) -> None:
+        node, known, later = (Attester(name=name, entries=5) for name in ("n1", "n2", "n3"))
+        for side, which in ((one, node), (other, known)):
+            await side.attest(which, await side.enrol(which))
+        lost = update(ima_entry).where(ima_entry.c.id == 3).values(content=b"lost")  # any of them
+        await one.service.write(lambda connection: connection.execute(lost))
+        await found_damaged(one, node)
+
+        await other.attest(later, await other.enrol(later))
+
+        number = (await other.service.attesting.node(later.uid)).record.id
+        kept = await other.service.read(lambda connection: kept_boot(connection, number))
+        assert kept is not None
+        assert kept.ima == later.boot.list_bytes(0, 5)
+        for side in (other, one):
+            assert (await side.attest(node))["challenge"]["held"]["ima_entries"] == node.count
+
+    played(play, tmp_path, postgresql)
+
+
+def test_a_posture_that_one_found_damaged_is_not_written_back_by_the_other(tmp_path: Path, postgresql: Server) -> None:
+    async def play(one: Side, other: Side) -> None:
+        node = Attester(name="n1", entries=5, posture=b"{}")
+        await one.attest(node, await one.enrol(node))
+        request = node.evidence((await other.attest(node))["challenge"])  # it goes by what it remembers
+        number = (await one.service.attesting.node(node.uid)).record.id
+        lost = update(blob).where(blob.c.id == select(node_state.c.posture).scalar_subquery()).values(content=b"lost")
+        await one.service.write(lambda connection: connection.execute(lost))
+        await found_damaged(one, node)
+
+        status, answer = await other.call("evidence", request)
+        assert (status, answer["error"]["kind"]) == (409, "logs")
+        posture = select(node_state.c.posture)
+        assert await other.service.read(lambda connection: connection.execute(posture).scalar_one()) is None
+
+        for side in (other, one, other):
+            assert (await side.attest(node))["challenge"]["held"]["ima_entries"] == node.count
+        kept = await one.service.read(lambda connection: kept_boot(connection, number))
+        assert kept is not None
+        assert kept.posture == node.posture
 
     played(play, tmp_path, postgresql)
 

@@ -3,14 +3,20 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, select, text
 
+from bartizan.app.attest_node import Rules
+from bartizan.app.service.rulebook import InForce, RuleBook
+from bartizan.store.tables import node_state
 from tests.simulator.attester import Attester
 from tests.unit.attested_again import ALL, CHANGED, HALF
-from tests.unit.continuing_side import after, begun, knowing, proved, raised, stricter
-from tests.unit.service_side import HandClock, Side, side
+from tests.unit.continuing_side import after, begun, knowing, proved, put_stricter, raised, stricter
+from tests.unit.service_side import HandClock, Side, played, side
+
+Found = TypeVar("Found")
 
 
 async def recalled(here: Side, node: Attester) -> bool:
@@ -167,6 +173,43 @@ def test_a_quote_of_other_pcrs_than_those_judged_is_judged_again(tmp_path: Path)
             assert (await after(here, node))["contraindicated"]
 
     asyncio.run(play())
+
+
+class Hasty(RuleBook):
+    """Whatever is asked of it, others have come into force as soon as that was answered."""
+
+    engine: Engine
+
+    @property
+    def rules(self) -> Rules:
+        return self._then(super().rules)
+
+    @property
+    def in_force(self) -> InForce:
+        return self._then(super().in_force)
+
+    def _then(self, found: Found) -> Found:
+        with self.engine.connect() as connection:
+            self.read(connection)
+        return found
+
+
+def test_a_state_is_not_sealed_under_the_name_of_rules_that_came_into_force_meanwhile(tmp_path: Path) -> None:
+    async def play(here: Side) -> None:
+        node, service = Attester(name="n1"), here.service
+        challenge = await here.enrol(node)
+        before, hasty = service.rules.digest, Hasty()
+        vars(hasty).update(vars(service.rules), engine=service.engine)
+        service.attesting.keeper.rules = hasty
+        await put_stricter(here)
+
+        await here.attest(node, challenge)
+
+        named = await service.read(lambda connection: connection.execute(select(node_state.c.rules)).scalar_one())
+        assert hasty.digest != before
+        assert named in {before, b""}
+
+    played(play, tmp_path)
 
 
 def test_what_is_kept_of_recalled_nodes_is_proved_in_the_background(tmp_path: Path) -> None:

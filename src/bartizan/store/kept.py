@@ -1,7 +1,7 @@
 """What nodes sent, read again as it was kept: every part is held against its digest, for disks fail and people edit.
 
-Every function takes the connection of its caller's transaction. A digest has a byte more while what it is of seems
-to be used no more (`sweeping`).
+Every function takes the connection of its caller's transaction. A digest has a number behind it while what it is of
+seems to be used no more (`sweeping`).
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, select, update
 
 from bartizan.errors import DecodeError
 from bartizan.formats.cbor import decode_cbor
@@ -20,7 +20,9 @@ from bartizan.formats.cbor_shape import Fields, Place, many, octets, unsigned
 from bartizan.model.cbor import Map
 from bartizan.model.node import KeptBoot
 from bartizan.model.sealed import KeptState
+from bartizan.store.alone import Alone, serially
 from bartizan.store.evidence import AT_ONCE, DIGEST_BYTES, entry_digest, list_digest, logs_digest
+from bartizan.store.generations import Held, bump
 from bartizan.store.tables import blob, boot, ima_chunk, ima_entry, node_state, result
 
 BLOB_DIGEST_BYTES = 32
@@ -91,26 +93,50 @@ def kept_state(connection: Connection, node_id: int) -> KeptState | None:
 def set_aside(connection: Connection, node_id: int) -> int:
     """Make what is damaged in a node's present boot unfindable, so that it is stored anew; returns how many parts.
 
-    A damaged posture is the node's no more: a state that named it for ever could never be read again.
+    Whatever was found, the node has no present boot then, as if it had not attested yet, and its row has another
+    version: no Verifier goes on by what it remembers of it. A damaged posture is the node's no more: a state that named
+    it for ever could never be read again.
     """
     row = _boot_row(connection, node_id)
     if row is None:
         return 0
-    count = 0
+    logs, entries = _damaged_logs(connection, row), _damaged_entries(connection, row.id)
+    state = update(node_state).where(node_state.c.node == node_id)
+    connection.execute(state.values(boot=None, version=node_state.c.version + 1))
+    connection.execute(state.where(node_state.c.posture.in_(logs)).values(posture=None))
+    if logs or entries:
+        serially(connection, Alone.CONTENT)
+    if entries:
+        bump(connection, Held.CONTENT)
+    return _lose(connection, blob, logs) + _lose(connection, ima_entry, entries)
+
+
+def _damaged_logs(connection: Connection, row: Row[Any]) -> list[int]:
+    """Numbers of a boot's logs, and of its node's posture, that are not what their digests say."""
+    found = list[int]()
     for number in {*_log_numbers(row, strict=False), row.posture} - {None}:
         try:
             _content(connection, number)
         except DecodeError:
-            if number == row.posture:
-                connection.execute(update(node_state).where(node_state.c.node == node_id).values(posture=None))
-            lost = update(blob).where(blob.c.id == number).values(digest=os.urandom(BLOB_DIGEST_BYTES))
-            count += connection.execute(lost).rowcount
-    numbers = {number for chunk in _chunks(connection, row.id) for number in _numbers(chunk.entries, strict=False)}
-    for one in _rows(connection, sorted(numbers)):
-        if entry_digest(one.content) != one.digest[:DIGEST_BYTES]:
-            lost = update(ima_entry).where(ima_entry.c.id == one.id).values(digest=os.urandom(DIGEST_BYTES))
-            count += connection.execute(lost).rowcount
-    return count
+            found.append(number)
+    return found
+
+
+def _damaged_entries(connection: Connection, boot_id: int) -> list[int]:
+    """The same for the entries of its IMA list."""
+    chunks = _chunks(connection, boot_id)
+    numbers = {number for chunk in chunks for number in _numbers(chunk.entries, strict=False)}
+    rows = _rows(connection, sorted(numbers))
+    return [row.id for row in rows if entry_digest(row.content) != row.digest[:DIGEST_BYTES]]
+
+
+def _lose(connection: Connection, table: Table, numbers: Sequence[int]) -> int:
+    """Nobody finds these any more; how many there were. A digest of chance is as long as one that can be found."""
+    if not numbers:
+        return 0
+    size = BLOB_DIGEST_BYTES if table is blob else DIGEST_BYTES
+    lost = update(table).where(table.c.id == bindparam("number")).values(digest=bindparam("other"))
+    return connection.execute(lost, [{"number": one, "other": os.urandom(size)} for one in numbers]).rowcount
 
 
 def _boot_row(connection: Connection, node_id: int) -> Row[Any] | None:

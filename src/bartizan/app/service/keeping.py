@@ -133,7 +133,8 @@ class Keeper:
 
     def _named(self, state: NodeState) -> bytes:
         """What names the rules that a state was judged by; nothing, if others came into force meanwhile."""
-        return self.rules.digest if state.rules is self.rules.rules else b""
+        rules = self.rules.in_force  # read once: another thread may put others in force at any time
+        return rules.digest if state.rules is rules.rules else b""
 
     def refused(self, node: Node, why: str, now: Now) -> None:
         """Say of a node that its last attempt was refused; nobody waits for that."""
@@ -155,7 +156,6 @@ class Keeper:
 
         def leave_aside(connection: Connection) -> None:
             set_aside(connection, node.record.id)
-            self.interning.forget()
             raise_alarm(connection, "damaged", said, now=now.milliseconds)
 
         self._unattended(self.writer.submit(leave_aside))
