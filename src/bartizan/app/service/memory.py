@@ -31,7 +31,7 @@ class Node:
     posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
     the verdict that stands; renewed_at: when its history row was last written, in milliseconds; told: what the node was
     told last, and of which result; other_since: how many attestations were accepted when another TPM first answered
-    under the node's id; proved: its evidence was verified since the start, or waits for that.
+    under the node's id; proved: its evidence was verified here and nobody else has written since; waits: for that.
     """
 
     record: NodeRecord
@@ -45,6 +45,7 @@ class Node:
     told: tuple[AttestationResult, Encoded] | None = None
     other_since: int | None = None
     proved: bool = False
+    waits: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
