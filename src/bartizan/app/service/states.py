@@ -81,7 +81,7 @@ class States:
         if before is not None and node.state is not None:
             self.memory.let_go(node)
             if node.state.result != before.result:
-                node.renewed_at = 0  # to be written with the next attestation
+                node.written_at = 0  # all of it goes with the next attestation
 
     async def _recall(self, node: Node) -> None:
         """Go on from what was sealed of a node, if its boot and the rules are those of then."""
@@ -105,7 +105,7 @@ class States:
     def _go_on(self, node: Node, state: NodeState, kept: KeptState) -> None:
         node.state = state
         node.posture, node.posture_id = node.state.posture, kept.posture
-        node.digest, node.renewed_at = kept.verdict, kept.given_at
+        node.digest, node.renewed_at, node.written_at = kept.verdict, kept.given_at, kept.given_at
         if not (node.proved or node.waits):
             self.wait(node)
 
