@@ -1,6 +1,7 @@
 """Services with Reference Values and a history, and what the tests of continuity ask of them. Not a test."""
 
 from dataclasses import replace
+from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
@@ -45,6 +46,18 @@ async def put_stricter(here: Side) -> None:
         activate_policy(connection, add_policy(connection, "strict", strict, author=ADMIN).id)
 
     await here.service.write(put)
+
+
+async def waiving(here: Side, check: str, expires: datetime) -> None:
+    """Put a policy in force that lowers findings of a check until then."""
+    text = (files("bartizan") / "data" / "policies" / "default.toml").read_text()
+    text += f'\n[[waiver]]\ncheck = "{check}"\nreason = "for a while"\nexpires = {expires.isoformat()}\n'
+
+    def put(connection: Any) -> None:  # noqa: ANN401  # a connection
+        activate_policy(connection, add_policy(connection, "waiving", text.encode(), author=ADMIN).id)
+
+    await here.service.write(put)
+    assert await here.service.reload()
 
 
 async def begun(here: Side, name: str = "n1", *, entries: int = ALL) -> Attester:

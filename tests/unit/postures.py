@@ -38,6 +38,10 @@ def hardened(host: str = "hardened_apparmor") -> bytes:
     return posture(host)
 
 
+LYING = posture(files={"/proc/cmdline": COMMAND_LINE.replace(" quiet", "")})
+"""A posture that says another command line than the one that was measured."""
+
+
 def state(enforcing: int, *, initialized: int = 1) -> Line:
     """What the kernel measures of SELinux's switches."""
     return buf(b"selinux-state", b"initialized=%d;enforcing=%d;checkreqprot=0;" % (initialized, enforcing))

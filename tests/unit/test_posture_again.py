@@ -12,7 +12,7 @@ from bartizan.verify.binding import bound_extra_data
 from tests.simulator.machine import ENROLMENT
 from tests.simulator.tpm_ca import NOW
 from tests.unit.attested_again import ALL, GOOD, RULES, again, alike
-from tests.unit.postures import BOUND, COMMAND_LINE, hardened, posture
+from tests.unit.postures import BOUND, LYING, hardened, posture
 
 
 def of(result: AttestationResult, check: str) -> list[Finding]:
@@ -30,7 +30,6 @@ def starting(raw: bytes | None, held: int = ALL) -> NodeState:
 
 
 OPEN = posture(files={"/proc/sys/kernel/kptr_restrict": "0\n"})
-LYING = posture(files={"/proc/cmdline": COMMAND_LINE.replace(" quiet", "")})
 
 
 @pytest.mark.parametrize(

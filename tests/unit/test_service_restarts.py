@@ -2,18 +2,23 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import OperationalError
 
 from bartizan.app.attest_node import Rules
+from bartizan.app.service import proving, states
 from bartizan.app.service.rulebook import InForce, RuleBook
+from bartizan.model.node import KeptBoot
 from bartizan.store.tables import node_state
 from tests.simulator.attester import Attester
-from tests.unit.attested_again import ALL, CHANGED, HALF
-from tests.unit.continuing_side import after, begun, knowing, proved, put_stricter, raised, stricter
+from tests.unit.attested_again import ALL, CHANGED, HALF, UNKNOWN
+from tests.unit.continuing_side import after, begun, knowing, let_go, proved, put_stricter, raised, stricter, waiving
+from tests.unit.postures import LYING, hardened
 from tests.unit.service_side import HandClock, Side, played, side
 
 Found = TypeVar("Found")
@@ -102,13 +107,15 @@ def test_a_node_of_an_earlier_version_has_no_seal_and_gets_one(tmp_path: Path) -
 
 FORGED = {
     "the result": "UPDATE result SET document = (SELECT document FROM result ORDER BY id LIMIT 1)",
-    "the findings that stick": "UPDATE boot SET stuck = (SELECT stuck FROM boot ORDER BY id LIMIT 1)",
     "which result stands": "UPDATE node_state SET result = 1",
+    "the findings that stick": "UPDATE boot SET stuck = (SELECT stuck FROM boot ORDER BY id LIMIT 1)",
 }
 
 
 @pytest.mark.parametrize("what", FORGED)
-def test_a_better_verdict_written_into_the_database_is_not_believed(tmp_path: Path, what: str) -> None:
+def test_what_was_written_into_the_database_beside_the_seal_is_an_alarm(tmp_path: Path, what: str) -> None:
+    """And not believed where the evidence, or what sticks, says otherwise."""
+
     async def play() -> None:
         clock = HandClock()
         async with side(tmp_path, clock=clock) as here:
@@ -123,10 +130,12 @@ def test_a_better_verdict_written_into_the_database_is_not_believed(tmp_path: Pa
             assert (await after(here, bad))["contraindicated"]
             await here.service.write(lambda connection: connection.execute(text(FORGED[what])))
         async with side(tmp_path, clock=clock) as here:
-            assert "held" not in await told(here, bad)
+            await here.service.attesting.node(bad.uid)
             (alarm,) = await raised(here, "damaged")
             assert "bad" in alarm.why
             assert "not what was sealed" in alarm.why
+            if what != "the findings that stick":
+                assert (await after(here, bad))["contraindicated"]
 
     asyncio.run(play())
 
@@ -225,5 +234,91 @@ def test_what_is_kept_of_recalled_nodes_is_proved_in_the_background(tmp_path: Pa
                 while not await raised(here, "damaged"):
                     pass
             assert (await after(here, node))["level"] > 0
+
+    asyncio.run(play())
+
+
+def test_what_sticks_still_sticks_when_the_evidence_has_shown_it_once_more(tmp_path: Path) -> None:
+    """A lie, the truth, the same lie; then the evidence is read again, the service restarted, and the truth told."""
+
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await knowing(here)
+            node = Attester(name="n1", entries=HALF, posture=LYING)
+            await here.attest(node, await here.enrol(node))
+            for posture in (hardened(), LYING):
+                node.posture = posture
+                assert (await after(here, node))["contraindicated"]
+            await let_go(here, node)
+            node.entries = HALF + 5
+            assert (await after(here, node))["contraindicated"]
+        async with side(tmp_path, clock=clock) as here:
+            node.posture = hardened()
+            assert (await after(here, node))["contraindicated"]
+            assert await raised(here, "damaged") == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "after a restart"])
+def test_a_waiver_that_has_expired_counts_no_more(tmp_path: Path, restarted: bool) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            await knowing(here)
+            ends = datetime.fromtimestamp(clock.microseconds / 1_000_000, UTC) + timedelta(seconds=200)
+            await waiving(here, "ima.known-files", ends)
+            node = await begun(here)
+            node.boot, node.entries = node.boot.running(UNKNOWN), None
+            assert (await after(here, node))["level"] == 4
+            if not restarted:
+                assert (await after(here, node, 3600))["level"] == 3
+        async with side(tmp_path, clock=clock) as here:
+            assert (await after(here, node, 3600))["level"] == 3
+
+    asyncio.run(play())
+
+
+def test_what_could_not_be_read_is_proved_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, fails = states.kept_boot, [True]
+
+    def away_once(connection: Connection, node_id: int) -> KeptBoot | None:
+        if fails:
+            fails.pop()
+            raise OperationalError("SELECT", {}, Exception("the database was restarted"))
+        return reading(connection, node_id)
+
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            node = await begun(here)
+            lost = "UPDATE ima_entry SET content = x'00'"
+            await here.service.write(lambda connection: connection.execute(text(lost)))
+        monkeypatch.setattr(states, "kept_boot", away_once)
+        monkeypatch.setattr(proving, "PAUSE", 0.0)
+        async with side(tmp_path, clock=clock) as here:
+            assert await recalled(here, node)
+            async with asyncio.timeout(30):
+                while not await raised(here, "damaged"):
+                    pass
+        assert not fails
+
+    asyncio.run(play())
+
+
+def test_nobody_but_the_node_makes_the_service_read_its_evidence(tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = HandClock()
+        async with side(tmp_path, clock=clock) as here:
+            node = await begun(here)
+            await let_go(here, node)
+            request = node.evidence(await told(here, node), full=True)  # type: ignore[arg-type]  # a challenge
+            forged = request | {"signature": request["signature"][:-8] + bytes(8)}
+
+            status, answer = await here.call("evidence", forged)
+
+            assert (status, answer["error"]["what"]) == (422, "quote.signature")
+            assert await recalled(here, node)
 
     asyncio.run(play())

@@ -328,6 +328,21 @@ def test_history_has_a_row_for_a_change_and_says_now_and_then_that_nothing_chang
     played(play, tmp_path)
 
 
+def test_a_standing_verdict_that_was_written_over_is_put_right_within_two_hours(tmp_path: Path) -> None:
+    async def play(here: Side) -> None:
+        node = await begun(here)
+        (before,) = await history(here)
+        edit = "UPDATE result SET document = x'00'"
+        await here.service.write(lambda connection: connection.execute(text(edit)))
+        for _ in range(12):
+            await after(here, node, 605)
+
+        (row,) = await history(here)
+        assert row.document == before.document
+
+    played(play, tmp_path)
+
+
 def test_full_logs_of_the_same_boot_are_no_other_boot_and_no_other_verdict(tmp_path: Path) -> None:
     async def play(here: Side) -> None:
         node = await begun(here)

@@ -88,6 +88,31 @@ def test_half_a_fleet_that_falls_silent_is_one_alarm_from_its_first_late_node_on
     played(play, tmp_path)
 
 
+def test_the_last_of_many_that_were_late_is_not_to_blame_and_one_that_is_late_afterwards_is(tmp_path: Path) -> None:
+    async def play(here: Side) -> None:
+        nodes = await small_fleet(here, 10)
+        for node in nodes:
+            await look(here, 5)
+            await here.attest(node)
+        while not await raised(here, "mass-late"):
+            await look(here, 1)
+        for node in nodes[:-1]:
+            await here.attest(node)
+
+        with capture_logs() as said:
+            while not (await look(here, 1))[Silence.LATE]:
+                pass
+            assert [one for one in said if one["event"] == "node silent"] == []
+            for _ in range(6):
+                for node in nodes[1:]:
+                    await here.attest(node)
+                await look(here, 30)
+
+        assert [one["node"] for one in said if one["event"] == "node silent"] == [nodes[0].name]
+
+    played(play, tmp_path)
+
+
 def test_a_retired_node_is_missed_by_nobody(tmp_path: Path) -> None:
     async def play(here: Side) -> None:
         gone, *_ = await small_fleet(here, 2)

@@ -186,9 +186,7 @@ def test_after_a_sweep_that_ended_in_the_middle_all_is_read_and_the_next_one_fin
         assert await hidden(here, kept) > 0
         await whole(here, later)
         number = await here.service.read(lambda connection: _number(connection, later))
-        with here.service.engine.connect() as connection:
-            assert set_aside(connection, number) == 0
-            connection.rollback()
+        assert await here.service.write(lambda connection: set_aside(connection, number)) == 0
 
         await swept(here, kept)
         assert await hidden(here, kept) == 1  # what is used: it may stay so

@@ -16,6 +16,7 @@ from bartizan.app.node_state import (
     judged_alike,
     posture_digest,
     state_of,
+    waivers_in_force,
     with_findings,
 )
 from bartizan.appraise.context import Context, ReferenceIndex
@@ -112,14 +113,15 @@ def goes_on(state: NodeState, attest: Attest) -> bool:
 def resume(
     outcome: Outcome, *, enrolment: Enrolment, rules: Rules, stuck: tuple[Finding, ...], now: datetime
 ) -> NodeState:
-    """The state as it was left: its kept evidence verified once more, and what stuck to the boot.
+    """The state as it was left: its kept evidence verified once more, and what stuck to the boot, shown again or not.
 
     now: when that evidence was accepted.
 
     Raises:
         ValueError: as for `begin`.
     """
-    return with_findings(begin(outcome, enrolment=enrolment, rules=rules, now=now), stuck)
+    state = with_findings(begin(outcome, enrolment=enrolment, rules=rules, now=now), stuck)
+    return replace(state, stuck=stuck)
 
 
 def reappraise(state: NodeState, *, rules: Rules, now: datetime) -> NodeState:
@@ -128,7 +130,7 @@ def reappraise(state: NodeState, *, rules: Rules, now: datetime) -> NodeState:
     Raises:
         ValueError: the state is without its evidence.
     """
-    after = replace(state, rules=rules, reference=in_force(rules, now))
+    after = replace(state, rules=rules, reference=in_force(rules, now), waivers=waivers_in_force(rules, now))
     return _appraised(after, now=now, fresh=state.result.state)
 
 
@@ -190,6 +192,7 @@ def attest_again(
         posture_bound=challenge.binds_posture,
         rules=rules,
         reference=in_force(rules, now),
+        waivers=waivers_in_force(rules, now),
     )
     if _nothing_new(state, after, sent):  # (4)
         return _again(after, after.result, fresh)
@@ -330,7 +333,7 @@ def _appraised(state: NodeState, *, now: datetime, fresh: State) -> NodeState:
 def _contraindicated(previous: NodeState, state: NodeState, now: datetime) -> list[Finding]:
     """What PCRs or certificates showed before in this boot and is contraindicated, as today's rules see it."""
     if not judged_alike(previous, state):
-        judged = replace(previous, rules=state.rules, reference=state.reference)
+        judged = replace(previous, rules=state.rules, reference=state.reference, waivers=state.waivers)
         previous = _appraised(judged, now=now, fresh=state.result.state)
     bad = (finding for finding in previous.result.findings if finding.tier is Tier.CONTRAINDICATED)
     return [finding for finding in bad if finding.anchor is not Anchor.AGENT]

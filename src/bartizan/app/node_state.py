@@ -14,6 +14,7 @@ from bartizan.appraise.context import ReferenceIndex
 from bartizan.appraise.engine import fold
 from bartizan.appraise.measured import Tally
 from bartizan.model.evidence import Enrolment, VerifiedEvidence, VerifiedIdentity, VerifiedIma, VerifiedQuote
+from bartizan.model.policy import Waiver
 from bartizan.model.result import AttestationResult, Finding
 
 
@@ -40,10 +41,10 @@ class NodeState:
     """What is kept of a node between two attestations of one boot.
 
     quote: the last one; ima: None where the machine has no list; posture: SHA-256 of the posture document, None where
-    there is none; posture_bound: that quote covers it; reference: what counted of the rules' Reference Values when
-    `result` was made; stuck: contraindicated findings of this boot that the kept evidence would not show again.
-    evidence: all of this boot, its quote that or an earlier one; None where it is kept elsewhere; counted: the tally
-    of the files measured so far, None where it was not needed since.
+    there is none; posture_bound: that quote covers it; reference, waivers: what counted of the rules' Reference Values
+    and waivers when `result` was made; stuck: contraindicated findings of this boot, which stay whatever the evidence
+    shows later; evidence: all of this boot, its quote that or an earlier one, None where it is kept elsewhere; counted:
+    the tally of the files measured so far, None where it was not needed since.
     """
 
     enrolment: Enrolment
@@ -54,6 +55,7 @@ class NodeState:
     posture_bound: bool
     rules: Rules
     reference: ReferenceIndex | None
+    waivers: tuple[Waiver, ...]
     result: AttestationResult
     stuck: tuple[Finding, ...] = ()
     evidence: VerifiedEvidence | None = None
@@ -89,6 +91,7 @@ def state_of(
         posture_bound=evidence.posture_bound,
         rules=rules,
         reference=in_force(rules, now),
+        waivers=waivers_in_force(rules, now),
         result=result,
         evidence=evidence,
     )
@@ -111,14 +114,20 @@ def in_force(rules: Rules, now: datetime) -> ReferenceIndex | None:
     return rules.reference.at(now) if rules.reference is not None else None
 
 
+def waivers_in_force(rules: Rules, now: datetime) -> tuple[Waiver, ...]:
+    """The waivers of the policy that have not expired."""
+    return tuple(waiver for waiver in rules.policy.waivers if waiver.counts(now))
+
+
 def judged_by(state: NodeState, *, rules: Rules, now: datetime) -> bool:
-    """The state's result rests on these rules, and on what of their Reference Values counts now."""
-    return state.rules is rules and state.reference is in_force(rules, now)
+    """The state's result rests on these rules, and on what of their Reference Values and waivers counts now."""
+    unchanged = state.rules is rules and state.reference is in_force(rules, now)
+    return unchanged and state.waivers == waivers_in_force(rules, now)
 
 
 def judged_alike(one: NodeState, other: NodeState) -> bool:
-    """Both results rest on the same rules, and on the same Reference Values in force."""
-    return one.rules is other.rules and one.reference is other.reference
+    """Both results rest on the same rules, and on the same Reference Values and waivers in force."""
+    return one.rules is other.rules and one.reference is other.reference and one.waivers == other.waivers
 
 
 def with_findings(state: NodeState, findings: Sequence[Finding]) -> NodeState:

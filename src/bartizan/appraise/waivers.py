@@ -47,7 +47,7 @@ def waived(finding: Finding, waivers: Iterable[Waiver], now: datetime) -> Findin
     if finding.tier is Tier.AFFIRMING:
         return finding
     for waiver in waivers:
-        if _covers(waiver, finding) and (waiver.expires is None or now < waiver.expires):
+        if _covers(waiver, finding) and waiver.counts(now):
             tier = max(finding.tier, Tier.WARNING, key=lambda some: some.order)
             return replace(finding, tier=tier, waiver=waiver.reason)
     return finding

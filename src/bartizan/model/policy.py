@@ -29,6 +29,10 @@ class Waiver:
     workload: str | None = None
     expires: datetime | None = None
 
+    def counts(self, now: datetime) -> bool:
+        """It has not expired."""
+        return self.expires is None or now < self.expires
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedRule:

@@ -93,19 +93,20 @@ def kept_state(connection: Connection, node_id: int) -> KeptState | None:
 def set_aside(connection: Connection, node_id: int) -> int:
     """Make what is damaged in a node's present boot unfindable, so that it is stored anew; returns how many parts.
 
-    Whatever was found, the node has no present boot then, as if it had not attested yet, and its row has another
-    version: no Verifier goes on by what it remembers of it. A damaged posture is the node's no more: a state that named
-    it for ever could never be read again.
+    If there are any, the node has no present boot then, as if it had not attested yet, and its row has another version:
+    no Verifier goes on by what it remembers of it. A damaged posture is the node's no more: a state that named it for
+    ever could never be read again.
     """
     row = _boot_row(connection, node_id)
     if row is None:
         return 0
     logs, entries = _damaged_logs(connection, row), _damaged_entries(connection, row.id)
+    if not (logs or entries):
+        return 0
     state = update(node_state).where(node_state.c.node == node_id)
     connection.execute(state.values(boot=None, version=node_state.c.version + 1))
     connection.execute(state.where(node_state.c.posture.in_(logs)).values(posture=None))
-    if logs or entries:
-        serially(connection, Alone.CONTENT)
+    serially(connection, Alone.CONTENT)
     if entries:
         bump(connection, Held.CONTENT)
     return _lose(connection, blob, logs) + _lose(connection, ima_entry, entries)

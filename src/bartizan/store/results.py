@@ -15,6 +15,8 @@ from bartizan.store.tables import finding, node_state, result
 NOTHING_FOUND = "nothing was found out about it"
 MAX_WHY = 1024
 """Characters of a reason that the fleet's list of findings keeps; results have all of it."""
+given = update(result).where(result.c.id == bindparam("of_result")).values(last_at=bindparam("at"))
+"""The same verdict, given again."""
 _RENEW = (
     update(result)
     .where(result.c.id == bindparam("of_result"))

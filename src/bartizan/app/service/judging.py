@@ -35,6 +35,7 @@ from bartizan.model.protocol import EvidenceRequest, Held, SentBoot, SentIma
 from bartizan.model.result import AttestationResult
 from bartizan.verify.binding import NO_POSTURE, bound_to_digest
 from bartizan.verify.ima_join import on_from
+from bartizan.verify.quote import verify_quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,16 +127,15 @@ def _begun(
 ) -> Judged | NeedsFullLogs | NeedsEvidence:
     """A full attestation, judged. What is held of the same reset of the TPM counts with it."""
     request, held = attempt.request, attempt.state
-    posture = request.posture
-    if request.posture_digest is not None:
-        if held is None or held.posture != request.posture_digest:
-            return NeedsFullLogs(reason="the posture document that is named is not held")
-        if held.evidence is None:
-            return NeedsEvidence()
-        posture = held.evidence.posture
-    if held is not None and held.evidence is None and goes_on(held, quote.attest):
-        return NeedsEvidence()
     pcrs = split_pcrs(request.pcrs, attempt.record.banks)
+    if request.posture_digest is not None and (held is None or held.posture != request.posture_digest):
+        return NeedsFullLogs(reason="the posture document that is named is not held")
+    if held is not None and held.evidence is None and (request.posture_digest or goes_on(held, quote.attest)):
+        verify_quote(quote, ak=held.identity.ak, untrusted_pcrs=pcrs, challenge=challenge)  # who asks for that work?
+        return NeedsEvidence()
+    posture = request.posture
+    if held is not None and held.evidence is not None and request.posture_digest is not None:
+        posture = held.evidence.posture
     evidence = reported(attempt.record, quote, pcrs, boot=boot, ima=_whole_list(request), posture=posture)
     if held is not None and held.evidence is not None:
         evidence = on_from(held.complete(), evidence)

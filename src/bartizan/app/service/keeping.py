@@ -34,11 +34,15 @@ from bartizan.store.evidence import (
 )
 from bartizan.store.kept import set_aside
 from bartizan.store.nodes import MAX_REFUSAL, refused, set_boot, set_rules, set_sealed
-from bartizan.store.results import Verdict, add_result, renew_result
+from bartizan.store.results import Verdict, add_result, given, renew_result
 from bartizan.store.writer import Row, Writer, WriterLost
 
 HEARTBEAT = 600_000
 """Milliseconds after which the history says once more that a verdict stands."""
+REWRITE = 3_600_000
+"""Milliseconds, and at most twice as many, after which all of it is written again: somebody may have edited it."""
+SPREAD = 999_983
+"""A prime: nodes that came in one after the other are written far apart."""
 log = structlog.get_logger("bartizan.service")
 
 
@@ -91,6 +95,7 @@ class Keeper:
         else:
             await self.writer.submit_row(accept, row)
             numbers = change.numbers
+            self._renew(node, now)
         change.remember(numbers)
         result = judged.state.result
         node.progress = replace(
@@ -109,6 +114,13 @@ class Keeper:
             version=numbers.version,
         )
         self.accepted += 1
+
+    def _renew(self, node: Node, now: Now) -> None:
+        """Say now and then when the verdict was last given; nobody waits for that."""
+        if now.milliseconds - node.renewed_at <= HEARTBEAT:
+            return
+        node.renewed_at = now.milliseconds
+        self._unattended(self.writer.submit_row(given, {"of_result": node.progress.result, "at": now.milliseconds}))
 
     async def rejudged(self, node: Node, state: NodeState, now: Now) -> bool:
         """Keep the verdict that a node's kept evidence has by other rules; True if it is another one than before.
@@ -186,7 +198,7 @@ class _Change:
             before is None
             or judged.boot is not None
             or after.result is not before.result
-            or at - node.renewed_at > HEARTBEAT
+            or at - node.written_at > REWRITE + node.record.id * SPREAD % REWRITE
         ):
             self._verdict = verdict_of(after.result)
         self._stuck = before is None or after.stuck != before.stuck
@@ -289,4 +301,4 @@ class _Change:
         node.state = self._judged.state
         node.posture, node.posture_id = self._posture_digest, numbers.posture
         if self._verdict is not None:
-            node.digest, node.renewed_at = self._verdict.digest, self._at
+            node.digest, node.renewed_at, node.written_at = self._verdict.digest, self._at, self._at

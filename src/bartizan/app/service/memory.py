@@ -29,9 +29,10 @@ class Node:
     """A node while the service runs. lock: held from a request's nonce check to its commit, one request at a time.
 
     posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
-    the verdict that stands; renewed_at: when its history row was last written, in milliseconds; told: what the node was
+    the verdict that stands; renewed_at, written_at: when its history row last said that it stands, and when all of it
+    was written, in milliseconds; told: what the node was
     told last, and of which result; other_since: how many attestations were accepted when another TPM first answered
-    under the node's id; proved: its evidence was verified since the start, or waits for that.
+    under the node's id; proved: its evidence was verified here and nobody else has written since; waits: for that.
     """
 
     record: NodeRecord
@@ -42,9 +43,11 @@ class Node:
     posture_id: int | None = None
     digest: bytes = b""
     renewed_at: int = 0
+    written_at: int = 0
     told: tuple[AttestationResult, Encoded] | None = None
     other_since: int | None = None
     proved: bool = False
+    waits: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -13,6 +13,8 @@ from bartizan.app.service.states import States
 
 SHARE = 20
 """It takes this part of one core at most."""
+PAUSE = 1.0
+"""Seconds after what could not be read."""
 log = structlog.get_logger("bartizan.proving")
 
 
@@ -30,7 +32,9 @@ class Proving:
             try:
                 await self.prove(uid)
             except Exception:  # the outermost loop: what stops one node must not stop the next
-                log.exception("kept evidence could not be proved", node=uid)
+                log.exception("kept evidence could not be proved; it is tried again", node=uid)
+                self.states.unproved.put_nowait(uid)
+                await asyncio.sleep(PAUSE)
             await asyncio.sleep((time.monotonic() - begun) * (SHARE - 1))
 
     async def prove(self, uid: str) -> None:
@@ -39,5 +43,6 @@ class Proving:
         if node is None:
             return
         async with node.lock:
-            if node.state is not None and node.state.evidence is None:
+            if node.state is not None and not node.proved:
                 await self.states.prove(node)
+            node.waits = False

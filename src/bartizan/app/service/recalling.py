@@ -7,7 +7,7 @@ Whatever does not agree, and rules that are others by now, mean that all of it i
 import hashlib
 from datetime import UTC, datetime
 
-from bartizan.app.node_state import HeldList, NodeState, in_force
+from bartizan.app.node_state import HeldList, NodeState, in_force, waivers_in_force
 from bartizan.app.service.alike import Alike
 from bartizan.app.service.identity import reported_identity
 from bartizan.app.service.judging import challenge_for, split_pcrs
@@ -62,6 +62,7 @@ def recalled(
         posture_bound=True,
         rules=rules.rules,
         reference=in_force(rules.rules, judged_at),
+        waivers=waivers_in_force(rules.rules, judged_at),
         result=result,
         stuck=stuck,
     )

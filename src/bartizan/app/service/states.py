@@ -69,6 +69,11 @@ class States:
         if node.progress.boot is not None and (node.state is None or node.state.evidence is None):
             await self._rebuild(node)
 
+    def wait(self, node: Node) -> None:
+        """What is kept of a node is to be proved."""
+        node.waits = True
+        self.unproved.put_nowait(node.record.uid)
+
     async def prove(self, node: Node) -> None:
         """Verify and judge what is kept of a node, and hold no more of it than before."""
         before = node.state
@@ -76,14 +81,14 @@ class States:
         if before is not None and node.state is not None:
             self.memory.let_go(node)
             if node.state.result != before.result:
-                node.renewed_at = 0  # to be written with the next attestation
+                node.written_at = 0  # all of it goes with the next attestation
 
     async def _recall(self, node: Node) -> None:
         """Go on from what was sealed of a node, if its boot and the rules are those of then."""
         try:
             found = await reading(self.engine, lambda connection: self._recalled(connection, node))
         except DecodeError as error:
-            self._leave_aside(node, error)
+            self.keeper.damaged(node, str(error), self.clock())
             return
         if found is not None:
             self._go_on(node, *found)
@@ -100,10 +105,9 @@ class States:
     def _go_on(self, node: Node, state: NodeState, kept: KeptState) -> None:
         node.state = state
         node.posture, node.posture_id = node.state.posture, kept.posture
-        node.digest, node.renewed_at = kept.verdict, kept.given_at
-        if not node.proved:
-            node.proved = True
-            self.unproved.put_nowait(node.record.uid)
+        node.digest, node.renewed_at, node.written_at = kept.verdict, kept.given_at, kept.given_at
+        if not (node.proved or node.waits):
+            self.wait(node)
 
     async def _rebuild(self, node: Node) -> None:
         """Verify and judge everything that is kept of a node."""

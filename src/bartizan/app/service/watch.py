@@ -63,7 +63,10 @@ class _Seen:
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One look a second, by one of several Verifiers. set_back: what to do when the clock was."""
+    """One look a second, by one of several Verifiers.
+
+    set_back: what to do when the clock was; together_until: milliseconds until which who is silent belongs to many.
+    """
 
     writer: Writer
     memory: Memory
@@ -73,6 +76,7 @@ class Watch:
     set_back: Callable[[int], None]
     looked_at: int = 0
     fence: int | None = None
+    together_until: int = 0
 
     async def run(self) -> None:
         """Look for ever, until cancelled."""
@@ -186,6 +190,8 @@ class Watch:
         if mass is not None:
             raise_alarm(connection, MASS, mass, now=at)
             log.warning("many nodes late at once", why=mass)
+            self.together_until = at + (self.settings.period + self.settings.late) * SECOND
+        if at < self.together_until:  # the last of many is not to blame either
             return
         for name in names:
             log.warning("node silent", node=name, state=silence.name.lower())
