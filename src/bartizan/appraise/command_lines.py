@@ -14,8 +14,12 @@ LOCKDOWN = frozenset({"lockdown=integrity", "lockdown=confidentiality"})
 KERNEL_WORD = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^\t-\r \xa0"])+')
 PARAMETERS_END = "--"
 """What follows belongs to init (Linux Documentation/admin-guide/kernel-parameters.rst)."""
-BOOT_IMAGE = "BOOT_IMAGE="
-"""GRUB's word for the path of the kernel's file, which it measures without it."""
+KERNEL_FILE = re.compile(r"(?:BOOT_IMAGE=)?(?:\([A-Za-z0-9,._/+-]{1,64}\))?/[A-Za-z0-9._/+~@-]{0,255}")
+"""The path of the kernel's file, as the first word: GRUB measures it, and hands it on with its own word before it.
+
+Nothing but what paths of kernels have: a tab, a no-break space or a quote would end the word elsewhere for the kernel
+than it does here, and an apostrophe or a backslash does for programs that read /proc/cmdline.
+"""
 
 
 def _words(command_line: str) -> list[str]:
@@ -89,6 +93,7 @@ def is_known_line(context: Context, text: str) -> bool:
 
 
 def _options(command_line: str) -> str:
-    """A command line without the kernel's file: GRUB measures its path as the first word, and hands on another one."""
-    first, _, rest = command_line.strip(" ").partition(" ")
-    return rest if first.startswith(("/", "(", BOOT_IMAGE)) else f"{first} {rest}"
+    """A command line without the kernel's file: it names what was loaded, and turns nothing on."""
+    line = command_line.strip(" ")
+    first, _, rest = line.partition(" ")
+    return rest.strip(" ") if KERNEL_FILE.fullmatch(first) else line
