@@ -73,7 +73,6 @@ def test_the_options_of_a_known_boot_count_whatever_file_stands_before_them(
         f"BOOT_IMAGE=init=/bin/sh {OPTIONS}",
         f"(hd0 {OPTIONS}",
         f"/{'x' * 256} {OPTIONS}",
-        f"/x /y {OPTIONS}",
         f"/x -- {OPTIONS}",
     ],
 )
