@@ -3,7 +3,7 @@
 IMA alone measures what a kexec starts, and root can extend PCR 10 with whatever it likes. So entries prove a kexec only
 where no other kexec was possible: whatever root adds to them then, the true ones stand among them. For each later
 boot_aggregate, looking at the entries since the one before it, all of which PCR 10 vouches for:
-(1) the boot's own kernel, initramfs and command line are recognised;
+(1) the boot's own kernel, initramfs and command line are recognised, and there was an initramfs;
 (2) the kernel denies kexec_load(2), which nothing measures: Secure Boot was enforced (the kernels of distributions lock
     themselves down then), or every command line that it may have has `lockdown=`;
 (3) an IMA policy that the appraisal policy names was measured, before the first command line: once loaded it measures
@@ -127,7 +127,7 @@ def _flaw(context: Context, kexec: Kexec) -> Flaw | None:
         return Flaw(why="no Reference Values were given")
     return (
         _of_pcr(kexec)
-        or _of_boot(context)
+        or _of_boot(context, context.reference)
         or _of_lockdown(context, kexec)
         or _of_rule(context, kexec)
         or _of_lines(context, kexec)
@@ -145,13 +145,18 @@ def _of_pcr(kexec: Kexec) -> Flaw | None:
     return Flaw(why=f"{shown(entry.path)}, measured before it, is of PCR {entry.pcr}, not {IMA_PCR}", entry=entry)
 
 
-def _of_boot(context: Context) -> Flaw | None:
+def _of_boot(context: Context, reference: ReferenceIndex) -> Flaw | None:
     """(1) What the firmware started."""
     said = [finding for finding in parts(context) if finding.id in NEEDED]
     bad = next((finding for finding in said if finding.tier is not Tier.AFFIRMING), None)
     if bad is not None:
         return Flaw(why=f"of the boot, {bad.why}")
-    return None if said else Flaw(why="no log tells what the firmware started")
+    if not said:
+        return Flaw(why="no log tells what the firmware started")
+    loaded = {(context.bank.label, event.digests[context.bank]) for event in context.measured(FILE_PCR)}
+    if loaded.isdisjoint(_images(reference)["initramfs"]):
+        return Flaw(why="of the boot, no known initramfs was measured, which would have loaded the IMA policy")
+    return None
 
 
 def _of_lockdown(context: Context, kexec: Kexec) -> Flaw | None:
