@@ -17,6 +17,7 @@ REFUSED = {
     "no rule for what is executed": IMA_POLICY.replace("measure func=BPRM_CHECK mask=MAY_EXEC\n", ""),
     "a condition for what is mapped": IMA_POLICY.replace("func=FILE_MMAP", "uid=0 func=FILE_MMAP"),
     "no rule for modules": IMA_POLICY.replace("measure func=MODULE_CHECK\n", ""),
+    "modules only where they are executed": IMA_POLICY.replace("MODULE_CHECK", "MODULE_CHECK mask=MAY_EXEC"),
     "nothing": "",
 }
 
@@ -51,6 +52,7 @@ NO_RULE = {
     "a function that no kernel has": "measure func=NO_SUCH_HOOK",
     "a function without a name": "measure func=",
     "two functions": "measure func=FILE_CHECK func=POLICY_CHECK",
+    "two masks": "measure func=FILE_CHECK mask=MAY_READ mask=^MAY_READ",
     "two actions": "measure audit",
     "a mask that no kernel has": "measure func=FILE_CHECK mask=MAY_LOOK",
     "a number that is none": "measure func=FILE_CHECK uid=root",

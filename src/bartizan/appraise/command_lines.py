@@ -3,6 +3,7 @@
 import re
 
 from bartizan.appraise.context import LINE_LABEL, Context
+from bartizan.formats.kernel_cmdline import kernel_words
 from bartizan.model.boot_facts import MeasuredText
 
 LINE = LINE_LABEL.removesuffix(": ")
@@ -11,9 +12,6 @@ MEASURING_POLICIES = frozenset({"tcb"})
 POLICY_PARAMETER = "ima_policy="
 LOCKDOWN = frozenset({"lockdown=integrity", "lockdown=confidentiality"})
 """Both deny kexec_load(2); Linux security/lockdown/lockdown.c. No parameter unlocks a kernel again."""
-KERNEL_WORD = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^\t-\r \xa0"])+')
-PARAMETERS_END = "--"
-"""What follows belongs to init (Linux Documentation/admin-guide/kernel-parameters.rst)."""
 KERNEL_FILE = re.compile(r"(?:BOOT_IMAGE=)?(?:\([A-Za-z0-9,._/+-]{1,64}\))?/[A-Za-z0-9._/+~@-]{0,255}")
 """The path of the kernel's file, as the first word: GRUB measures it, and hands it on with its own word before it.
 
@@ -22,26 +20,10 @@ than it does here, and an apostrophe or a backslash does for programs that read 
 """
 
 
-def _words(command_line: str) -> list[str]:
-    """A command line taken apart as the kernel does it, at bytes that are blank to it and outside quotes.
-
-    Source: Linux, next_arg() in lib/cmdline.c. Another reading of quotes or blanks would find words that it does not.
-    """
-    raw = command_line.encode("utf-8", "surrogatepass")
-    return [word.decode("latin-1") for word in KERNEL_WORD.findall(raw)]
-
-
-def _parameters(command_line: str) -> list[str]:
-    """The words that are the kernel's own."""
-    words = _words(command_line)
-    ends = [place for place, word in enumerate(words) if word.strip('"') == PARAMETERS_END]
-    return words[: ends[0]] if ends else words
-
-
 def measures_all(command_line: str) -> bool:
     """It selects a built-in IMA policy that measures whatever is executed."""
     chosen: set[str] = set()
-    for word in _parameters(command_line):
+    for word in kernel_words(command_line):
         if word == "ima_tcb":
             chosen.add("tcb")
         elif word.startswith(POLICY_PARAMETER):
@@ -53,7 +35,7 @@ def measures_all(command_line: str) -> bool:
 
 def locks_down(command_line: str) -> bool:
     """It closes the kernel to root, whatever the kernel does by itself."""
-    return not LOCKDOWN.isdisjoint(_parameters(command_line))
+    return not LOCKDOWN.isdisjoint(kernel_words(command_line))
 
 
 def booted_with(context: Context) -> list[MeasuredText]:

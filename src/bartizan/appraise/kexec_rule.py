@@ -19,7 +19,9 @@ from bartizan.verify.ima_replay import computable
 from bartizan.verify.ima_start import hash_named
 
 KEXEC_FUNCTIONS = frozenset({"KEXEC_KERNEL_CHECK", "KEXEC_INITRAMFS_CHECK", "KEXEC_CMDLINE"})
-CODE_FUNCTIONS = (frozenset({"BPRM_CHECK"}), frozenset({"MMAP_CHECK", "FILE_MMAP"}), frozenset({"MODULE_CHECK"}))
+READ_FUNCTIONS = frozenset({"MODULE_CHECK"})
+"""Modules are read: a rule that asks whether they are executed fits none of them (ima_match_rules() in ima_policy.c)."""
+CODE_FUNCTIONS = (frozenset({"BPRM_CHECK"}), frozenset({"MMAP_CHECK", "FILE_MMAP"}), READ_FUNCTIONS)
 """What must be measured too, for the policy takes the place of ima_policy=tcb; FILE_MMAP is MMAP_CHECK's old name."""
 OTHER_FUNCTIONS = frozenset(
     {
@@ -51,6 +53,7 @@ CONDITION = re.compile(
     r"|permit_directio"
 )
 """The conditions that kernels know (policy_tokens in ima_policy.c); with any other they refuse the whole policy."""
+OPERATOR = re.compile("[=<>]")
 MAGIC = "fsmagic="
 MAX_SHOWN = 80
 """Characters of a rule in a sentence."""
@@ -104,7 +107,7 @@ def _rules(text: str) -> list[list[str]]:
     rules = [words for words in lines if words and not words[0].startswith("#")]
     for action, *conditions in rules:
         known = action in ACTIONS and all(map(CONDITION.fullmatch, conditions))
-        if not known or sum(word.startswith("func=") for word in conditions) > 1:
+        if not known or len({OPERATOR.split(word)[0] for word in conditions}) < len(conditions):
             raise PolicyError(f"a rule of IMA expected, found: {_said([action, *conditions])}")
     return [words for words in rules if words[0] in DECIDING]
 
@@ -146,7 +149,8 @@ def _measures_code(words: list[str], functions: AbstractSet[str]) -> bool:
     """It measures this function without a condition but that the file is executed."""
     action, *conditions = words
     named = {f"func={function}" for function in functions}
-    return action == "measure" and bool(named & set(conditions)) and set(conditions) <= named | EXECUTED
+    may = named if functions == READ_FUNCTIONS else named | EXECUTED
+    return action == "measure" and bool(named & set(conditions)) and may.issuperset(conditions)
 
 
 def measured_rules(policy: Policy, labels: Iterable[str]) -> dict[tuple[str, bytes], KexecRule]:
