@@ -20,7 +20,7 @@ from bartizan.verify.ima_start import hash_named
 
 KEXEC_FUNCTIONS = frozenset({"KEXEC_KERNEL_CHECK", "KEXEC_INITRAMFS_CHECK", "KEXEC_CMDLINE"})
 READ_FUNCTIONS = frozenset({"MODULE_CHECK"})
-"""Modules are read: a rule that asks whether they are executed fits none of them (ima_match_rules() in ima_policy.c)."""
+"""Modules are read: a rule that asks whether they are executed fits none (ima_match_rules() in ima_policy.c)."""
 CODE_FUNCTIONS = (frozenset({"BPRM_CHECK"}), frozenset({"MMAP_CHECK", "FILE_MMAP"}), READ_FUNCTIONS)
 """What must be measured too, for the policy takes the place of ima_policy=tcb; FILE_MMAP is MMAP_CHECK's old name."""
 OTHER_FUNCTIONS = frozenset(

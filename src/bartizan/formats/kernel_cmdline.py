@@ -17,7 +17,7 @@ def kernel_words(text: str) -> list[str]:
     kernel/params.c (parse_args). Another reading of quotes or blanks would find words that the kernel does not.
     """
     raw = text.encode("utf-8", "surrogatepass")
-    words = [word.decode("utf-8", "surrogateescape") for word in WORD.findall(raw)]
+    words = [word.decode("utf-8", "backslashreplace") for word in WORD.findall(raw)]
     ends = [place for place, word in enumerate(words) if word.strip('"') == PARAMETERS_END]
     return words[: ends[0]] if ends else words
 
