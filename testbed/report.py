@@ -43,6 +43,8 @@ ENDS = """
   now, until the next reboot, unless it follows on what this boot has shown before: then both are one list.
 - Under Secure Boot Debian's kernel denies kexec_load(2), the one that a kexec started does too: what was measured of a
   kexec cannot be replaced by what was not. `ima_policy=tcb` alone measures no command line of a kexec.
+  Root loads the IMA policy in these boots, at a prompt, and the list looks as if an initramfs had: that one did is the
+  word of whoever names the policy, and here nobody could give it.
 - The kernel's record of SELinux's state stands in the IMA list as a buffer. It is no file: a machine that goes
   permissive is contraindicated by what the TPM vouches for and loses level 5, and keeps the levels below.
 - On a busy host Linux may give up on its emulated timer and panic; the guests start with `no_timer_check`.

@@ -48,6 +48,16 @@ FIRST = len(good().lines) + 1
 """The index of the first entry behind the recorded ones."""
 
 
+def line(text: str) -> Line:
+    """A command line of a kexec, as the kernel measures it."""
+    return buf(b"kexec-cmdline", text.encode())
+
+
+def without(*gone: Line) -> tuple[Line, ...]:
+    """What is measured for a kexec but these entries."""
+    return tuple(entry for entry in LOADED if entry not in gone)
+
+
 def restarted(*loaded: Line, machine: Machine | None = None) -> Machine:
     """The machine after a kexec for which these entries were measured."""
     started = machine or good()

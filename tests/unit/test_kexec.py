@@ -5,14 +5,12 @@ from dataclasses import replace
 import pytest
 
 from bartizan.appraise.context import index_reference
-from bartizan.errors import PolicyError
 from bartizan.model.digest import HashAlg
 from bartizan.model.policy import GeneratedRule
 from bartizan.model.reference import ReferenceEvent, ReferenceSet
-from bartizan.model.result import AttestationResult, Tier
-from tests.simulator.machine import NO_REFERENCE, Machine, digests, file_line, good, judged, reference, reference_set
-from tests.unit.cases_platform import SECURE_BOOT, secure_boot_is
-from tests.unit.ima_lists import Line, buf, ng
+from bartizan.model.result import Tier
+from tests.simulator.machine import NO_REFERENCE, digests, file_line, good, judged, reference
+from tests.unit.ima_lists import buf, ng
 from tests.unit.kexec_side import (
     COMMAND_LINE,
     DOCUMENT,
@@ -24,16 +22,14 @@ from tests.unit.kexec_side import (
     OPTIONS,
     RULE,
     kexecs,
+    line,
     policy,
     restarted,
+    without,
 )
 
 UNKNOWN = file_line(b"/root/vmlinuz", b"an older kernel, signed as well")
 EVIL = buf(b"kexec-cmdline", f"BOOT_IMAGE=/vmlinuz {OPTIONS} init=/bin/sh".encode())
-
-
-def line(text: str) -> Line:
-    return buf(b"kexec-cmdline", text.encode())
 
 
 def test_a_kernel_of_a_known_boot_that_was_measured_costs_no_level() -> None:
@@ -52,14 +48,33 @@ def test_a_kernel_of_a_known_boot_that_was_measured_costs_no_level() -> None:
         assert words in said.why
 
 
-@pytest.mark.parametrize("files", [(KERNEL, INITRAMFS), (INITRAMFS, KERNEL)])
-@pytest.mark.parametrize(
-    "text", [OPTIONS, f"BOOT_IMAGE=/boot/vmlinuz-6.1 {OPTIONS}", f"/vmlinuz {OPTIONS}", f" {OPTIONS} "]
-)
-def test_the_options_of_a_known_boot_count_whatever_file_stands_before_them(
-    text: str, files: tuple[Line, Line]
-) -> None:
-    assert judged(restarted(RULE, *files, line(text)), policy=policy()).level == 4
+def test_what_was_recognised_says_what_is_not_proved() -> None:
+    [said] = kexecs(judged(restarted(), policy=policy()))
+
+    assert "not proved is that the recognised initramfs had loaded that policy" in said.why
+    assert "below a mounted image" in said.why
+
+
+@pytest.mark.parametrize("place", range(len(LOADED)))
+def test_no_entry_of_another_pcr_proves_a_kexec(place: int) -> None:
+    loaded = [replace(entry, pcr=16) if number == place else entry for number, entry in enumerate(LOADED)]
+
+    [said] = kexecs(result := judged(restarted(*loaded), policy=policy()))
+
+    assert (result.level, said.tier, said.at.entry) == (1, Tier.WARNING, FIRST + place)
+    assert "measured before it, is of PCR 16, not 10" in said.why
+
+
+def test_an_entry_of_another_pcr_beside_the_true_ones_counts_against_a_kexec() -> None:
+    [said] = kexecs(judged(restarted(*LOADED, replace(KERNEL, pcr=11)), policy=policy()))
+
+    assert (said.tier, said.at.entry) == (Tier.WARNING, FIRST + len(LOADED))
+
+
+def test_a_start_in_another_pcr_is_none() -> None:
+    result = judged(good().running(*LOADED, replace(good().start, pcr=16)), policy=policy())
+
+    assert [said.why for said in kexecs(result)] == ["one kernel since the boot: boot_aggregate starts the list, once"]
 
 
 def test_a_file_that_was_read_before_need_not_be_measured_again() -> None:
@@ -71,10 +86,6 @@ def test_a_command_line_that_was_loaded_and_not_started_is_known_too() -> None:
 
     assert result.level == 4
     assert [said.tier for said in kexecs(result)] == [Tier.AFFIRMING]
-
-
-def without(*gone: Line) -> tuple[Line, ...]:
-    return tuple(entry for entry in LOADED if entry not in gone)
 
 
 BROKEN = {
@@ -181,91 +192,25 @@ def test_of_more_kexecs_than_are_told_none_is_recognised() -> None:
     assert {said.tier for said in kexecs(result)} == {Tier.WARNING}
 
 
-def known_with(text: str) -> tuple[Machine, ReferenceSet]:
-    """The machine with another command line, which is declared good."""
-    [event] = [one for one in good().events if one.data.startswith(b"kernel_cmdline: ")]
-    told = f"/vmlinuz {text}".encode()
-    machine = good().with_event(event.index, data=b"kernel_cmdline: " + told, digests=digests(told))
-    return machine, reference_set(machine)
-
-
-def loaded_with(machine: Machine, text: str) -> Machine:
-    return restarted(*without(COMMAND_LINE), line(text), machine=machine)
-
-
-def secure_boot_off(machine: Machine) -> Machine:
-    return machine.with_event(SECURE_BOOT, data=secure_boot_is(b"\0").events[SECURE_BOOT].data)
-
-
-def off(text: str) -> AttestationResult:
-    """A kexec with the boot's own command line on a machine without Secure Boot, all of it declared good."""
-    machine, known = known_with(text)
-    machine = secure_boot_off(machine)
-    return judged(loaded_with(machine, text), policy=policy(), known=index_reference(known, reference_set(machine)))
-
-
-def test_without_secure_boot_a_measured_kernel_could_be_replaced_unmeasured() -> None:
-    [said] = kexecs(result := off(OPTIONS))
-
-    assert (result.level, said.tier) == (1, Tier.WARNING)
-    assert "nothing kept root from replacing what was measured (kexec_load)" in said.why
-
-
-@pytest.mark.parametrize("mode", ["integrity", "confidentiality"])
-def test_lockdown_on_the_measured_command_line_denies_that_too(mode: str) -> None:
-    [said] = kexecs(off(f"{OPTIONS} lockdown={mode}"))
-
-    assert said.tier is Tier.AFFIRMING
-
-
-@pytest.mark.parametrize("words", ["lockdown=none", "-- lockdown=integrity", 'x="lockdown=integrity"', "lockdown"])
-def test_what_only_looks_like_lockdown_denies_nothing(words: str) -> None:
-    [said] = kexecs(off(f"{OPTIONS} {words}"))
-
-    assert "kexec_load" in said.why
-
-
-def test_a_kernel_without_lockdown_can_be_started_from_and_not_go_on_to_another() -> None:
-    """The second kernel runs with a known command line that does not lock it down."""
-    locked = f"{OPTIONS} lockdown=integrity"
-    machine, known = known_with(locked)
-    machine = secure_boot_off(machine)
-    loads = (*without(COMMAND_LINE), line(OPTIONS), machine.start)
-
-    result = judged(
-        machine.running(*loads, *loads),
-        policy=policy(),
-        known=index_reference(known, reference_set(machine), reference().set),
-    )
-
-    assert [said.tier for said in kexecs(result)] == [Tier.AFFIRMING, Tier.WARNING]
-    assert "kexec_load" in kexecs(result)[1].why
-
-
-def test_coverage_has_to_be_proved_for_the_new_kernel_too() -> None:
-    machine, known = known_with("console=ttyS0 quiet")
-
-    result = judged(
-        restarted(*without(COMMAND_LINE), line("console=ttyS0 quiet")),
-        policy=policy(),
-        known=index_reference(reference().set, known),
-    )
-
-    assert machine is not good()
-    assert [said.tier for said in kexecs(result)] == [Tier.AFFIRMING]
-    assert result.level == 3
-    [bad] = [said for said in result.findings if said.id == "ima.coverage" and said.tier is Tier.WARNING]
-    assert bad.at.entry == FIRST + 3
-
-
 def test_a_boot_whose_own_kernel_is_not_known_recognises_no_other() -> None:
     [event] = [one for one in good().events if one.data.startswith(b"kernel_cmdline: ")]
     other = good().with_event(event.index, digests=digests(b"something else"))
-    result = judged(loaded_with(other, OPTIONS), policy=policy())
+    result = judged(restarted(*without(COMMAND_LINE), line(OPTIONS), machine=other), policy=policy())
 
     [said] = kexecs(result)
     assert said.tier is Tier.WARNING
     assert "of the boot, command line not recognised" in said.why
+
+
+def test_a_boot_without_an_initramfs_recognises_no_kexec() -> None:
+    """Nothing was there that would have loaded the IMA policy."""
+    gone = {event.digests[HashAlg.SHA256] for event in reference().by_pcr[9] if event.label == "file: /initrd.img"}
+    bare = good().without_event(*(one.index for one in good().events if one.digests.get(HashAlg.SHA256) in gone))
+
+    [said] = kexecs(judged(restarted(machine=bare), policy=policy()))
+
+    assert said.tier is Tier.WARNING
+    assert "no known initramfs was measured" in said.why
 
 
 def test_a_label_that_its_digest_does_not_cover_names_no_command_line() -> None:
@@ -313,48 +258,6 @@ def test_a_waiver_lets_an_unrecognised_kexec_pass_and_says_so() -> None:
     result = judged(restarted(*without(RULE)), policy=waiving)
 
     assert [said.waiver for said in kexecs(result)] == ["test machine"]
-
-
-REFUSED = {
-    "no rule for the kernel": IMA_POLICY.replace("measure func=KEXEC_KERNEL_CHECK\n", ""),
-    "no rule for the initramfs": IMA_POLICY.replace("measure func=KEXEC_INITRAMFS_CHECK\n", ""),
-    "no rule for the command line": IMA_POLICY.replace("measure func=KEXEC_CMDLINE\n", ""),
-    "a condition": IMA_POLICY.replace("func=KEXEC_CMDLINE", "func=KEXEC_CMDLINE uid=0"),
-    "an exception before it": "dont_measure func=KEXEC_CMDLINE\n" + IMA_POLICY,
-    "an exception of every function before it": "dont_measure fsmagic=0x1021994\n" + IMA_POLICY,
-    "another PCR": IMA_POLICY.replace("func=KEXEC_CMDLINE", "func=KEXEC_CMDLINE pcr=11"),
-    "a comment in place of the rule": IMA_POLICY.replace("measure func=KEXEC_CMDLINE", "# measure func=KEXEC_CMDLINE"),
-    "no rule for what is executed": IMA_POLICY.replace("measure func=BPRM_CHECK mask=MAY_EXEC\n", ""),
-    "a condition for what is mapped": IMA_POLICY.replace("func=FILE_MMAP", "uid=0 func=FILE_MMAP"),
-    "no rule for modules": IMA_POLICY.replace("measure func=MODULE_CHECK\n", ""),
-    "nothing": "",
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_an_ima_policy_is_refused_with(case: str) -> None:
-    with pytest.raises(PolicyError, match=r"kexec 'ours': (the first rule|no rule measures)"):
-        policy(DOCUMENT.replace(IMA_POLICY, REFUSED[case]))
-
-
-@pytest.mark.parametrize("odd", ["\x0b", "\x85", "\u2028", "ä"])
-def test_an_ima_policy_that_the_kernel_reads_otherwise_is_refused(odd: str) -> None:
-    escaped = f"\\u{ord(odd):04x}"
-    text = '"""\n' + IMA_POLICY.replace("measure func=KEXEC_CMDLINE", f"#{escaped}measure func=KEXEC_CMDLINE") + '"""'
-
-    with pytest.raises(PolicyError, match="printable ASCII"):
-        policy(DOCUMENT.replace(f"'''\n{IMA_POLICY}'''", text))
-
-
-def test_an_ima_policy_needs_a_name() -> None:
-    with pytest.raises(PolicyError, match="a name is needed"):
-        policy(DOCUMENT.replace("name = 'ours'", "name = ' '"))
-
-
-def test_what_is_appraised_or_audited_beside_says_nothing_against_a_policy() -> None:
-    more = "audit func=BPRM_CHECK\n\nappraise func=KEXEC_KERNEL_CHECK\n" + IMA_POLICY.replace("FILE_MMAP", "MMAP_CHECK")
-
-    assert policy(DOCUMENT.replace(IMA_POLICY, more)).kexec[0].ima_policy == more.encode()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import re
 
 from bartizan.appraise.context import LINE_LABEL, Context
+from bartizan.formats.kernel_cmdline import kernel_words
 from bartizan.model.boot_facts import MeasuredText
 
 LINE = LINE_LABEL.removesuffix(": ")
@@ -11,33 +12,18 @@ MEASURING_POLICIES = frozenset({"tcb"})
 POLICY_PARAMETER = "ima_policy="
 LOCKDOWN = frozenset({"lockdown=integrity", "lockdown=confidentiality"})
 """Both deny kexec_load(2); Linux security/lockdown/lockdown.c. No parameter unlocks a kernel again."""
-KERNEL_WORD = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^\t-\r \xa0"])+')
-PARAMETERS_END = "--"
-"""What follows belongs to init (Linux Documentation/admin-guide/kernel-parameters.rst)."""
-BOOT_IMAGE = "BOOT_IMAGE="
-"""GRUB's word for the path of the kernel's file, which it measures without it."""
+KERNEL_FILE = re.compile(r"(?:BOOT_IMAGE=)?(?:\([A-Za-z0-9,._/+-]{1,64}\))?/[A-Za-z0-9._/+~@-]{0,255}")
+"""The path of the kernel's file, as the first word: GRUB measures it, and hands it on with its own word before it.
 
-
-def _words(command_line: str) -> list[str]:
-    """A command line taken apart as the kernel does it, at bytes that are blank to it and outside quotes.
-
-    Source: Linux, next_arg() in lib/cmdline.c. Another reading of quotes or blanks would find words that it does not.
-    """
-    raw = command_line.encode("utf-8", "surrogatepass")
-    return [word.decode("latin-1") for word in KERNEL_WORD.findall(raw)]
-
-
-def _parameters(command_line: str) -> list[str]:
-    """The words that are the kernel's own."""
-    words = _words(command_line)
-    ends = [place for place, word in enumerate(words) if word.strip('"') == PARAMETERS_END]
-    return words[: ends[0]] if ends else words
+Nothing but what paths of kernels have: a tab, a no-break space or a quote would end the word elsewhere for the kernel
+than it does here, and an apostrophe or a backslash does for programs that read /proc/cmdline.
+"""
 
 
 def measures_all(command_line: str) -> bool:
     """It selects a built-in IMA policy that measures whatever is executed."""
     chosen: set[str] = set()
-    for word in _parameters(command_line):
+    for word in kernel_words(command_line):
         if word == "ima_tcb":
             chosen.add("tcb")
         elif word.startswith(POLICY_PARAMETER):
@@ -49,7 +35,7 @@ def measures_all(command_line: str) -> bool:
 
 def locks_down(command_line: str) -> bool:
     """It closes the kernel to root, whatever the kernel does by itself."""
-    return not LOCKDOWN.isdisjoint(_parameters(command_line))
+    return not LOCKDOWN.isdisjoint(kernel_words(command_line))
 
 
 def booted_with(context: Context) -> list[MeasuredText]:
@@ -89,6 +75,7 @@ def is_known_line(context: Context, text: str) -> bool:
 
 
 def _options(command_line: str) -> str:
-    """A command line without the kernel's file: GRUB measures its path as the first word, and hands on another one."""
-    first, _, rest = command_line.strip(" ").partition(" ")
-    return rest if first.startswith(("/", "(", BOOT_IMAGE)) else f"{first} {rest}"
+    """A command line without the kernel's file: it names what was loaded, and turns nothing on."""
+    line = command_line.strip(" ")
+    first, _, rest = line.partition(" ")
+    return rest.strip(" ") if KERNEL_FILE.fullmatch(first) else line

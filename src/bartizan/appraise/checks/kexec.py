@@ -2,16 +2,19 @@
 
 IMA alone measures what a kexec starts, and root can extend PCR 10 with whatever it likes. So entries prove a kexec only
 where no other kexec was possible: whatever root adds to them then, the true ones stand among them. For each later
-boot_aggregate, looking at the entries since the one before it:
-(1) the boot's own kernel, initramfs and command line are recognised;
+boot_aggregate, looking at the entries since the one before it, all of which PCR 10 vouches for:
+(1) the boot's own kernel, initramfs and command line are recognised, and there was an initramfs;
 (2) the kernel denies kexec_load(2), which nothing measures: Secure Boot was enforced (the kernels of distributions lock
     themselves down then), or every command line that it may have has `lockdown=`;
-(3) an IMA policy that the appraisal policy names was measured, before the first command line: it measures every kernel,
-    initramfs and command line, and cannot be taken back;
+(3) an IMA policy that the appraisal policy names was measured, before the first command line: once loaded it measures
+    every kernel, initramfs and command line, and cannot be taken back. That the recognised initramfs had loaded it is
+    the word of whoever names it: no place in the list tells a file that was loaded from one that was read;
 (4) command lines were measured, and each is that of a known boot: any of them may be the one that was started;
 (5) a kernel and an initramfs of known boots are among the entries, and every entry is known, none a violation: they do
     not say which was loaded;
 (6) boot_aggregate is the hash over this boot's PCRs.
+It does not show that what was measured was started: IMA measures a file once until somebody writes to it through its
+file system, so not again when a mounted image changes below it, and a kernel can be started without any initramfs.
 """
 
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -43,6 +46,10 @@ COMMAND, FILE = "grub_cmd: ", "file: "
 TWICE = 2
 MAX_SHOWN = 300
 """Characters of a command line in a sentence."""
+LIMIT = (
+    "; not proved is that the recognised initramfs had loaded that policy, that root changed none of these files below"
+    " a mounted image since, and that the kernel got an initramfs at all"
+)
 MAX_KEXECS = MAX_POINTED
 """Verification names so many; of more none is recognised, and every one that is named keeps the level down."""
 
@@ -109,7 +116,7 @@ def _judged(context: Context, kexec: Kexec) -> tuple[Tier, str, Pointer | None]:
     if flaw is not None:
         at = None if flaw.entry is None else _at(flaw.entry)
         return Tier.WARNING, f"; it is not recognised: {flaw.why}", at
-    return Tier.AFFIRMING, f", and is recognised: {_told(context, kexec)}", None
+    return Tier.AFFIRMING, f", and is recognised: {_told(context, kexec)}{LIMIT}", None
 
 
 def _flaw(context: Context, kexec: Kexec) -> Flaw | None:
@@ -119,7 +126,8 @@ def _flaw(context: Context, kexec: Kexec) -> Flaw | None:
     if context.reference is None:
         return Flaw(why="no Reference Values were given")
     return (
-        _of_boot(context)
+        _of_pcr(kexec)
+        or _of_boot(context, context.reference)
         or _of_lockdown(context, kexec)
         or _of_rule(context, kexec)
         or _of_lines(context, kexec)
@@ -128,13 +136,27 @@ def _flaw(context: Context, kexec: Kexec) -> Flaw | None:
     )
 
 
-def _of_boot(context: Context) -> Flaw | None:
+def _of_pcr(kexec: Kexec) -> Flaw | None:
+    """Whether PCR 10 vouches for every entry: software can reset others, and what they hold then is no proof."""
+    place = next((place for place, pcr in enumerate(kexec.columns.pcrs) if pcr != IMA_PCR), None)
+    if place is None:
+        return None
+    entry = kexec.columns[place]
+    return Flaw(why=f"{shown(entry.path)}, measured before it, is of PCR {entry.pcr}, not {IMA_PCR}", entry=entry)
+
+
+def _of_boot(context: Context, reference: ReferenceIndex) -> Flaw | None:
     """(1) What the firmware started."""
     said = [finding for finding in parts(context) if finding.id in NEEDED]
     bad = next((finding for finding in said if finding.tier is not Tier.AFFIRMING), None)
     if bad is not None:
         return Flaw(why=f"of the boot, {bad.why}")
-    return None if said else Flaw(why="no log tells what the firmware started")
+    if not said:
+        return Flaw(why="no log tells what the firmware started")
+    loaded = {(context.bank.label, event.digests[context.bank]) for event in context.measured(FILE_PCR)}
+    if loaded.isdisjoint(_images(reference)["initramfs"]):
+        return Flaw(why="of the boot, no known initramfs was measured, which would have loaded the IMA policy")
+    return None
 
 
 def _of_lockdown(context: Context, kexec: Kexec) -> Flaw | None:
