@@ -16,6 +16,7 @@ from bartizan.model.protocol import EvidenceRequest, SentBoot
 from bartizan.store.alone import Alone, together
 from bartizan.store.content import add_missing
 from bartizan.store.generations import Held, generation_of
+from bartizan.store.parts import in_parts
 from bartizan.store.tables import blob, boot, ima_chunk, ima_entry
 
 DIGEST_BYTES = 16
@@ -66,8 +67,7 @@ class Interning:
             self._generation = generation
 
     def _look_up(self, connection: Connection, digests: Sequence[bytes]) -> None:
-        for start in range(0, len(digests), AT_ONCE):
-            some = digests[start : start + AT_ONCE]
+        for some in in_parts(digests, AT_ONCE):
             found = connection.execute(select(ima_entry.c.digest, ima_entry.c.id).where(ima_entry.c.digest.in_(some)))
             self._known.update((digest, number) for digest, number in found)
 

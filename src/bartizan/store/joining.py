@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, true, update
 
+from bartizan.store.parts import in_parts
 from bartizan.store.rules import Author
 from bartizan.store.tables import enrolment, join_token, registered_ek, review
 
@@ -127,12 +128,10 @@ def withdraw_token(connection: Connection, number: int, *, now: int) -> bool:
 def register_eks(connection: Connection, rows: Iterable[tuple[bytes, str, str]], *, author: Author) -> int:
     """Accept EKs beforehand: EK Name, node name, role. Those known are passed over; returns how many are new."""
     new = {ek: {"ek_name": ek, "node_name": name, "role": role} | _made(author) for ek, name, role in rows}
-    names, known = list(new), set[bytes]()
-    for start in range(0, len(names), AT_ONCE):
-        some = names[start : start + AT_ONCE]
-        known.update(
-            connection.execute(select(registered_ek.c.ek_name).where(registered_ek.c.ek_name.in_(some))).scalars()
-        )
+    known = set[bytes]()
+    for some in in_parts(list(new), AT_ONCE):
+        query = select(registered_ek.c.ek_name).where(registered_ek.c.ek_name.in_(some))
+        known.update(connection.execute(query).scalars())
     fresh = [row for ek, row in new.items() if ek not in known]
     if fresh:
         connection.execute(insert(registered_ek), fresh)

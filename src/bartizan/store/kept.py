@@ -23,6 +23,7 @@ from bartizan.model.sealed import KeptState
 from bartizan.store.alone import Alone, serially
 from bartizan.store.evidence import AT_ONCE, DIGEST_BYTES, entry_digest, list_digest, logs_digest
 from bartizan.store.generations import Held, bump
+from bartizan.store.parts import in_parts
 from bartizan.store.tables import blob, boot, ima_chunk, ima_entry, node_state, result
 
 BLOB_DIGEST_BYTES = 32
@@ -208,8 +209,8 @@ def _numbers(raw: bytes, *, strict: bool = True) -> "array[int]":
 
 
 def _rows(connection: Connection, numbers: Sequence[int]) -> Iterator[Row[Any]]:
-    for start in range(0, len(numbers), AT_ONCE):
-        yield from connection.execute(select(ima_entry).where(ima_entry.c.id.in_(numbers[start : start + AT_ONCE])))
+    for some in in_parts(numbers, AT_ONCE):
+        yield from connection.execute(select(ima_entry).where(ima_entry.c.id.in_(some)))
 
 
 def _content(connection: Connection, number: int | None) -> bytes | None:

@@ -22,6 +22,7 @@ from bartizan.app.service.refusals import UnknownNode
 from bartizan.app.service.rulebook import RuleBook
 from bartizan.store.accepting import Outdated
 from bartizan.store.nodes import judged_otherwise
+from bartizan.store.parts import in_parts
 from bartizan.store.reading import reading
 
 SWEEP = 30.0
@@ -81,8 +82,8 @@ class Reappraising:
             return self.progress
         self.progress = Progress(total=len(waiting), begun_at=self.clock().milliseconds)
         while waiting:
-            for start in range(0, len(waiting), AT_ONCE):
-                some = await self._ours(waiting[start : start + AT_ONCE])
+            for part in in_parts(waiting, AT_ONCE):
+                some = await self._ours(part)
                 changed = await asyncio.gather(*map(self._judge, some))
                 so_far = self.progress
                 self.progress = replace(so_far, done=so_far.done + len(changed), changed=so_far.changed + sum(changed))

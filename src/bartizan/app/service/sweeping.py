@@ -3,7 +3,7 @@
 Everything is looked through beside the writer, page by page; the writer hides and drops what was found in short steps.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -12,12 +12,13 @@ from sqlalchemy import Connection, Engine
 
 from bartizan.app.service.leases import HOUSEKEEPING, Leases
 from bartizan.store import sweeping
+from bartizan.store.parts import in_parts
 from bartizan.store.reading import reading
 from bartizan.store.sweeping import AT_ONCE, NUMBERS_AT_ONCE, Kept
 from bartizan.store.writer import Writer
 
 Given = TypeVar("Given")
-Step = Callable[[Connection, Kept, list[int]], Given]
+Step = Callable[[Connection, Kept, Sequence[int]], Given]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,9 @@ class Sweep:
 
     async def _each(self, step: Step[Given], numbers: set[int]) -> list[Given]:
         """A step for all of these, some at a time."""
-        return [await self._write(step, some) for some in _parts(sorted(numbers))]
+        return [await self._write(step, some) for some in in_parts(sorted(numbers), AT_ONCE)]
 
-    async def _write(self, step: Step[Given], some: list[int]) -> Given:
+    async def _write(self, step: Step[Given], some: Sequence[int]) -> Given:
         def run(connection: Connection) -> Given:
             return step(connection, self.kept, some)
 
@@ -76,7 +77,3 @@ class Sweep:
 
     async def _read(self, query: Callable[[Connection], Given]) -> Given:
         return await reading(self.engine, query)
-
-
-def _parts(numbers: list[int]) -> Iterator[list[int]]:
-    return (numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE))
