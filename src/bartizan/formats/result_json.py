@@ -111,6 +111,18 @@ class _Result(msgspec.Struct, forbid_unknown_fields=True):
     findings: list[_Finding]
 
 
+def rung_of(*, level: int, name: str, question: str, holds: bool | None, missing: Iterable[str]) -> Rung:
+    """A rung from the members of its document (`result_document`); holds: None where it was not assessed."""
+    return Rung(
+        number=level,
+        name=name,
+        question=question,
+        holds=bool(holds),
+        assessed=holds is not None,
+        missing=tuple(missing),
+    )
+
+
 def decode_result(raw: bytes) -> AttestationResult:
     """A result from the bytes of its document (`result_document`).
 
@@ -121,17 +133,6 @@ def decode_result(raw: bytes) -> AttestationResult:
         row = msgspec.convert(json_value(raw, "result"), _Result, strict=True, str_keys=True)
     except msgspec.ValidationError as error:
         raise DecodeError("result", 0, str(error)) from error
-    ladder = tuple(
-        Rung(
-            number=rung.level,
-            name=rung.name,
-            question=rung.question,
-            holds=bool(rung.holds),
-            assessed=rung.holds is not None,
-            missing=rung.missing,
-        )
-        for rung in row.ladder
-    )
     confined = row.confinement
     return AttestationResult(
         level=row.level,
@@ -139,7 +140,7 @@ def decode_result(raw: bytes) -> AttestationResult:
         contraindicated=row.contraindicated,
         vector=row.vector,
         findings=_made(row.findings),
-        ladder=ladder,
+        ladder=tuple(rung_of(**msgspec.structs.asdict(rung)) for rung in row.ladder),
         policy=row.policy,
         reference=row.reference,
         strength=row.strength,

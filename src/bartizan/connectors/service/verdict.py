@@ -4,8 +4,8 @@ import msgspec
 
 from bartizan.connectors.service.documents import Document, Result
 from bartizan.errors import ConnectorError, DecodeError
-from bartizan.formats.result_json import decode_findings
-from bartizan.model.result import AttestationResult, Claim, Rung, State, Tier
+from bartizan.formats.result_json import decode_findings, rung_of
+from bartizan.model.result import AttestationResult, Claim, State, Tier
 
 
 class _Rung(Document, frozen=True):
@@ -46,17 +46,7 @@ def verdict_of(answer: Result) -> AttestationResult:
         contraindicated=found.contraindicated,
         vector={claim: found.vector.get(claim, Tier.NONE) for claim in Claim},
         findings=findings,
-        ladder=tuple(
-            Rung(
-                number=rung.level,
-                name=rung.name,
-                question=rung.question,
-                holds=bool(rung.holds),
-                assessed=rung.holds is not None,
-                missing=tuple(rung.missing),
-            )
-            for rung in found.ladder
-        ),
+        ladder=tuple(rung_of(**msgspec.structs.asdict(rung)) for rung in found.ladder),
         policy=found.policy,
         reference=found.reference,
     )
