@@ -9,7 +9,6 @@ from datetime import datetime
 
 from bartizan.app.attest_node import Outcome, Rules
 from bartizan.app.node_state import (
-    HeldList,
     NodeState,
     held_list,
     in_force,
@@ -223,14 +222,18 @@ def _pcr10(quote: VerifiedQuote) -> dict[HashAlg, bytes | None]:
 
 def _nothing_new(state: NodeState, after: NodeState, sent: ReportedAgain) -> bool:
     """The quote is another one, and nothing else."""
-    grown = bool(sent.new_entries) or (state.ima is not None and state.ima.pending)
-    return not grown and _standing(state, after) and not _other_posture(state, after)
+    return not _grown(state, sent) and _standing(state, after) and not _other_posture(state, after)
+
+
+def _grown(state: NodeState, sent: ReportedAgain) -> bool:
+    """There are IMA entries that no quote has covered yet."""
+    return bool(sent.new_entries) or (state.ima is not None and state.ima.pending)
 
 
 def _news(state: NodeState, after: NodeState, sent: ReportedAgain, *, fresh: State, now: datetime) -> Again:
     """The result with all evidence at hand."""
     known = state.complete()
-    further = _further(known, state.ima, sent, after.quote)
+    further = _further(known, sent, after.quote) if _grown(state, sent) else None
     evidence = as_of(
         known,
         identity=after.identity,
@@ -243,12 +246,10 @@ def _news(state: NodeState, after: NodeState, sent: ReportedAgain, *, fresh: Sta
     return _concluded(state, after, further=further, fresh=fresh, now=now)
 
 
-def _further(
-    known: VerifiedEvidence, held: HeldList | None, sent: ReportedAgain, quote: VerifiedQuote
-) -> FurtherIma | None:
-    """The IMA list as this quote covers it; None where there is nothing new."""
+def _further(known: VerifiedEvidence, sent: ReportedAgain, quote: VerifiedQuote) -> FurtherIma | None:
+    """The IMA list as this quote covers it; None where there is none."""
     ima = known.ima
-    if ima is None or held is None or not (sent.new_entries or held.pending):
+    if ima is None:
         return None
     entries = further_entries(sent.new_entries, ima.list)
     return verify_further(ima, entries, before=known.quote.pcrs, pcrs=quote.pcrs, pinned=quote.pinned)

@@ -95,8 +95,7 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
         DecodeError: a part is not what it should be. VerifyError: the evidence does not hold; nothing changes.
     """
     request, record = attempt.request, attempt.record
-    quote = ReportedQuote(attest=decode_attest(request.attest), signature=decode_signature(request.signature))
-    pcrs = split_pcrs(request.pcrs, record.banks)
+    quote = reported_quote(request.attest, request.signature)
     posture = request.posture_digest or posture_digest(request.posture)
     challenge = challenge_for(record, request.nonce, posture_sha256=posture)
     if request.boot is not None:
@@ -106,7 +105,7 @@ def judge(attempt: Attempt, *, rules: Rules, now: datetime) -> Judged | NeedsFul
     ima = request.ima or SentIma(first=_own_entries(attempt.state), entries=b"")
     sent = ReportedAgain(
         quote=quote,
-        untrusted_pcrs=pcrs,
+        untrusted_pcrs=split_pcrs(request.pcrs, record.banks),
         new_entries=ima.entries,
         first_entry=ima.first + node_start(attempt.state),
         posture=request.posture,
@@ -193,7 +192,7 @@ def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: 
         DecodeError, VerifyError: what is kept does not hold: the database was changed.
     """
     now = datetime.fromtimestamp(kept.accepted_at / 1000, UTC)
-    quote = ReportedQuote(attest=decode_attest(kept.attest), signature=decode_signature(kept.signature))
+    quote = reported_quote(kept.attest, kept.signature)
     boot = SentBoot(
         boot_log=kept.boot_log,
         launch_log=kept.launch_log,
@@ -211,6 +210,15 @@ def resumed(record: NodeRecord, kept: KeptBoot, *, enrolment: Enrolment, rules: 
     if outcome.verified is None:
         raise _refused(outcome.result)
     return resume(outcome, enrolment=enrolment, rules=rules, stuck=decode_findings(kept.stuck), now=now)
+
+
+def reported_quote(attest: bytes, signature: bytes) -> ReportedQuote:
+    """A quote, decoded.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    return ReportedQuote(attest=decode_attest(attest), signature=decode_signature(signature))
 
 
 def reported(

@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from bartizan.app.node_state import HeldList, NodeState, in_force, waivers_in_force
 from bartizan.app.service.alike import Alike
 from bartizan.app.service.identity import reported_identity
-from bartizan.app.service.judging import challenge_for, split_pcrs
+from bartizan.app.service.judging import challenge_for, reported_quote, split_pcrs
 from bartizan.app.service.rulebook import InForce
 from bartizan.errors import DecodeError, SenderError
 from bartizan.formats.agent_message import decode_enrol
 from bartizan.formats.result_json import decode_findings
-from bartizan.formats.tpm2 import decode_attest, decode_signature
-from bartizan.model.evidence import Enrolment, ReportedQuote, VerifiedIdentity, VerifiedQuote
+from bartizan.model.evidence import Enrolment, VerifiedIdentity, VerifiedQuote
 from bartizan.model.ima import IMA_PCR
 from bartizan.model.node import NodeRecord
 from bartizan.model.sealed import KeptState, SealedState
@@ -96,7 +95,7 @@ def _verified(
     Raises:
         DecodeError, VerifyError: they are not what was accepted.
     """
-    reported = ReportedQuote(attest=decode_attest(kept.attest), signature=decode_signature(kept.signature))
+    reported = reported_quote(kept.attest, kept.signature)
     who = reported_identity(decode_enrol(record.identity))
     signer = reported.attest.qualified_signer
     identity = verify_identity(who, qualified_signer=signer, enrolment=enrolment, now=now)
