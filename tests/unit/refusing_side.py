@@ -36,7 +36,7 @@ async def everything(here: Side) -> tuple[dict[str, object], object]:
     held = [
         (
             one.state and one.state.without_evidence(),
-            one.posture,
+            one.posture_id,
             one.digest,
             replace(one.progress, attempted_at=None, refusal=None),
         )

@@ -162,7 +162,7 @@ class Attesting:
         if found is None:
             self.memory.forget(uid)
             raise UnknownNode(f"node {uid!a} is enrolled no more")
-        node.progress, node.state, node.posture, node.posture_id, node.digest = found[1], None, None, None, b""
+        node.progress, node.state, node.posture_id, node.digest = found[1], None, None, b""
         node.proved = False
         await self.states.resume(node)
         return True

@@ -162,7 +162,7 @@ class Keeper:
 
         Memory names nothing of it any more, so that the next full attestation stores all of it anew.
         """
-        node.posture, node.posture_id, node.digest = None, None, b""
+        node.posture_id, node.digest = None, b""
         log.error("kept evidence does not hold", node=node.record.name, why=why)
         said = f"what is kept of node {node.record.name} does not hold, and was left aside: {why}"
 
@@ -192,7 +192,6 @@ class _Change:
         self._rules = rules
         self._at = at
         before, after = node.state, judged.state
-        self._posture_digest = after.posture
         self._verdict: Verdict | None = None
         if (
             before is None
@@ -201,6 +200,7 @@ class _Change:
             or at - node.written_at > REWRITE + node.record.id * SPREAD % REWRITE
         ):
             self._verdict = verdict_of(after.result)
+        self._posture = after.posture != (None if before is None else before.posture)
         self._stuck = before is None or after.stuck != before.stuck
 
     @property
@@ -223,8 +223,7 @@ class _Change:
     @property
     def needed(self) -> bool:
         """Something beside the row of this attestation has to be written."""
-        posture = self._posture_digest != self._node.posture
-        return bool(self._verdict or self._judged.boot or self._judged.entries or posture or self._stuck)
+        return bool(self._verdict or self._judged.boot or self._judged.entries or self._posture or self._stuck)
 
     def write(self, connection: Connection, interning: Interning, row: Row) -> _Numbers:
         """Everything, in the caller's transaction.
@@ -246,7 +245,7 @@ class _Change:
         if judged.entries:
             add_entries(connection, interning, number, judged.entries, first=judged.first)
         posture = before.posture
-        if self._posture_digest != node.posture:
+        if self._posture:
             posture = add_posture(connection, judged.state.complete().posture)
         result = self._write_verdict(connection, number)
         self._seal(connection, number, stuck)
@@ -299,6 +298,6 @@ class _Change:
         """After the commit: what memory holds of it."""
         node = self._node
         node.state = self._judged.state
-        node.posture, node.posture_id = self._posture_digest, numbers.posture
+        node.posture_id = numbers.posture
         if self._verdict is not None:
             node.digest, node.renewed_at, node.written_at = self._verdict.digest, self._at, self._at

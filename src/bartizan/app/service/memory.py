@@ -28,18 +28,17 @@ AT_ONCE = 64
 class Node:
     """A node while the service runs. lock: held from a request's nonce check to its commit, one request at a time.
 
-    posture, posture_id: digest and database number of the posture document that `state` was judged with; digest: of
-    the verdict that stands; renewed_at, written_at: when its history row last said that it stands, and when all of it
-    was written, in milliseconds; told: what the node was
-    told last, and of which result; other_since: how many attestations were accepted when another TPM first answered
-    under the node's id; proved: its evidence was verified here and nobody else has written since; waits: for that.
+    posture_id: the database's number of the posture document that `state` was judged with; digest: of the verdict that
+    stands; renewed_at, written_at: when its history row last said that it stands, and when all of it was written, in
+    milliseconds; told: what the node was told last, and of which result; other_since: how many attestations were
+    accepted when another TPM first answered under the node's id; proved: its evidence was verified here and nobody else
+    has written since; waits: for that.
     """
 
     record: NodeRecord
     enrolment: Enrolment
     progress: NodeProgress
     state: NodeState | None = None
-    posture: bytes | None = None
     posture_id: int | None = None
     digest: bytes = b""
     renewed_at: int = 0

@@ -104,7 +104,7 @@ class States:
 
     def _go_on(self, node: Node, state: NodeState, kept: KeptState) -> None:
         node.state = state
-        node.posture, node.posture_id = node.state.posture, kept.posture
+        node.posture_id = kept.posture
         node.digest, node.renewed_at, node.written_at = kept.verdict, kept.given_at, kept.given_at
         if not (node.proved or node.waits):
             self.wait(node)
@@ -126,7 +126,7 @@ class States:
             return
         if found is not None:
             node.state, node.posture_id, node.digest = found
-            node.posture, node.proved = node.state.posture, True
+            node.proved = True
             self.memory.used(node)
 
     def _leave_aside(self, node: Node, error: SenderError) -> None:
